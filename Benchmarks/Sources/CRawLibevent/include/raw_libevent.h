@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The workloads of loop-bench in C, on libevent alone: a base without locks, events in one array, allocated beforehand.
+// Each runs n operations, and returns the nanoseconds that they took.
+
+#ifndef RAW_LIBEVENT_H
+#define RAW_LIBEVENT_H
+
+#include <stdint.h>
+
+// n events made active in one go, then run.
+uint64_t raw_soon_batch(uint64_t n);
+
+// An event whose callback makes the next one active, n times.
+uint64_t raw_soon_chain(uint64_t n);
+
+// n callbacks from another thread, through a queue under a mutex and an eventfd.
+uint64_t raw_threadsafe(uint64_t n);
+
+#endif

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The workloads on AsyncIO, by its public API.
+
+import AsyncIO
+import Glibc
+
+enum AsyncIOWorkloads {
+  static func soonBatch(_ n: Int) throws -> UInt64 {
+    try measured { loop in
+      let count = Count(n, loop.createFuture())
+      for _ in 0..<n { loop.callSoon { count.down() } }
+      try await count.end.value
+    }
+  }
+
+  static func soonChain(_ n: Int) throws -> UInt64 {
+    try measured { loop in
+      let count = Count(n, loop.createFuture())
+      link(loop, count)
+      try await count.end.value
+    }
+  }
+
+  static func threadsafe(_ n: Int) throws -> UInt64 {
+    try measured { loop in
+      let count = Count(n, loop.createFuture())
+      inThread {
+        for _ in 0..<n {
+          do { try loop.callSoonThreadsafe { _ in count.down() } } catch { fatalError("\(error)") }
+        }
+      }
+      try await count.end.value
+    }
+  }
+
+  static func spawnAwait(_ n: Int) throws -> UInt64 {
+    try measured { loop in
+      let counter = Counter()
+      for _ in 0..<n {
+        try await loop.createTask { counter.value += 1 }.value
+      }
+    }
+  }
+
+  /// Two tasks; each hands a number to the other through a future, and waits for the answer.
+  static func pingPong(_ n: Int) throws -> UInt64 {
+    try measured { loop in
+      let table = Table(loop)
+      let pong = loop.createTask {
+        for _ in 0..<n {
+          let ball = try await table.toPong.value
+          table.toPong = loop.createFuture()
+          try table.toPing.setResult(ball + 1)
+        }
+      }
+      for number in 0..<n {
+        try table.toPong.setResult(number)
+        _ = try await table.toPing.value
+        table.toPing = loop.createFuture()
+      }
+      try await pong.value
+    }
+  }
+
+  private static func link(_ loop: isolated EventLoop, _ count: Count) {
+    count.down()
+    if count.left > 0 { loop.callSoon { link(loop, count) } }
+  }
+
+  private static func measured(
+    _ body: @escaping @Sendable (isolated EventLoop) async throws -> Void
+  ) throws -> UInt64 {
+    try EventLoop.run { loop in
+      let start = monotonicNanoseconds()
+      try await body(loop)
+      return monotonicNanoseconds() - start
+    }
+  }
+}
+
+/// Confined to the loop; `Sendable` for the closures that other threads send there.
+private final class Count: @unchecked Sendable {
+  var left: Int
+  let end: Future<Void>
+
+  init(_ n: Int, _ end: Future<Void>) {
+    left = n
+    self.end = end
+  }
+
+  func down() {
+    left -= 1
+    if left == 0 { try? end.setResult() }
+  }
+}
+
+private final class Counter {
+  var value = 0
+}
+
+private final class Table {
+  var toPing: Future<Int>
+  var toPong: Future<Int>
+
+  init(_ loop: EventLoop) {
+    toPing = loop.createFuture()
+    toPong = loop.createFuture()
+  }
+}

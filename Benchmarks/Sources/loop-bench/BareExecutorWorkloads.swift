@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What Swift's runtime itself costs: the task workloads on a FIFO that is serial and task executor in one, with public API
+// only, and nothing else.
+
+import Glibc
+
+enum BareExecutorWorkloads {
+  static func spawnAwait(_ n: Int) -> UInt64 {
+    measured { executor in
+      let counter = Counter()
+      for _ in 0..<n {
+        await Task(executorPreference: executor) { counter.value += 1 }.value
+      }
+    }
+  }
+
+  static func pingPong(_ n: Int) -> UInt64 {
+    measured { executor in
+      let toPing = Mailbox()
+      let toPong = Mailbox()
+      let pong = Task(executorPreference: executor) {
+        for _ in 0..<n {
+          let ball = await toPong.take()
+          toPing.put(ball + 1)
+        }
+      }
+      for number in 0..<n {
+        toPong.put(number)
+        _ = await toPing.take()
+      }
+      await pong.value
+    }
+  }
+
+  private static func measured(_ body: @escaping @Sendable (BareExecutor) async -> Void) -> UInt64 {
+    let executor = BareExecutor()
+    let result = Counter()
+    Task(executorPreference: executor) {
+      let start = monotonicNanoseconds()
+      await body(executor)
+      result.value = Int(monotonicNanoseconds() - start)
+      executor.isDone = true
+    }
+    executor.run()
+    return UInt64(result.value)
+  }
+}
+
+/// Everything here runs on the one thread that calls `run`.
+private final class BareExecutor: SerialExecutor, TaskExecutor, @unchecked Sendable {
+  var isDone = false
+  private var jobs: [UnownedJob] = []
+  private var batch: [UnownedJob] = []
+
+  func enqueue(_ job: consuming ExecutorJob) { jobs.append(UnownedJob(job)) }
+
+  func isIsolatingCurrentContext() -> Bool? { true }
+
+  func run() {
+    while !isDone {
+      swap(&jobs, &batch)
+      for job in batch {
+        job.runSynchronously(isolatedTo: asUnownedSerialExecutor(), taskExecutor: asUnownedTaskExecutor())
+      }
+      batch.removeAll(keepingCapacity: true)
+    }
+  }
+}
+
+private final class Counter: @unchecked Sendable {
+  var value = 0
+}
+
+/// A place for one value, and one who waits for it.
+private final class Mailbox: @unchecked Sendable {
+  private var value: Int?
+  private var waiter: CheckedContinuation<Int, Never>?
+
+  func put(_ value: Int) {
+    if let waiter {
+      self.waiter = nil
+      waiter.resume(returning: value)
+    } else {
+      self.value = value
+    }
+  }
+
+  func take() async -> Int {
+    if let value {
+      self.value = nil
+      return value
+    }
+    return await withCheckedContinuation { waiter = $0 }
+  }
+}

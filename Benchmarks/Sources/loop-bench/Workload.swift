@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What is measured: its name, its size, and who can run it.
+
+
+import CRawLibevent
+/// One workload, and how each contender runs `n` operations of it; the result is in nanoseconds for all of them.
+struct Workload: Sendable {
+  let name: String
+  /// What one operation is.
+  let operation: String
+  let defaultCount: Int
+  let ours: @Sendable (Int) throws -> UInt64
+  let peerName: String
+  let peer: @Sendable (Int) throws -> UInt64
+  /// The most that ours may take, in units of the peer's time.
+  let target: Double
+}
+
+extension Workload {
+  static let all: [Workload] = [
+    Workload(
+      name: "soon-batch", operation: "one callback", defaultCount: 1_000_000, ours: AsyncIOWorkloads.soonBatch,
+      peerName: "raw libevent", peer: { raw_soon_batch(UInt64($0)) }, target: 0.45),
+    Workload(
+      name: "soon-chain", operation: "one callback", defaultCount: 1_000_000, ours: AsyncIOWorkloads.soonChain,
+      peerName: "raw libevent", peer: { raw_soon_chain(UInt64($0)) }, target: 1.0),
+    Workload(
+      name: "threadsafe", operation: "one callback", defaultCount: 1_000_000, ours: AsyncIOWorkloads.threadsafe,
+      peerName: "raw libevent", peer: { raw_threadsafe(UInt64($0)) }, target: 0.6),
+    Workload(
+      name: "spawn-await", operation: "one task", defaultCount: 500_000, ours: AsyncIOWorkloads.spawnAwait,
+      peerName: "bare executor", peer: BareExecutorWorkloads.spawnAwait, target: 1.3),
+    Workload(
+      name: "pingpong", operation: "one round trip", defaultCount: 300_000, ours: AsyncIOWorkloads.pingPong,
+      peerName: "bare executor", peer: BareExecutorWorkloads.pingPong, target: 0.9),
+  ]
+}

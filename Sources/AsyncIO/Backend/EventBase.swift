@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The owners of libevent's two handles. Both import as `OpaquePointer`; outside of this file neither exists raw.
+
+import CLibEvent
+import Glibc
+import SystemPackage
+
+/// The owner of an `event_base`.
+///
+/// Invariant: the base is used on one thread at a time; it was made without locks, and its events end before it.
+@safe struct EventBase: ~Copyable {
+  fileprivate let raw: OpaquePointer
+
+  /// Makes a base on epoll.
+  ///
+  /// - Parameter precise: whether waits end at the microsecond (a `timerfd`, one more system call for a wait), or
+  ///   at the next whole millisecond.
+  init(precise: Bool) throws(SystemError) {
+    LibEventLog.silence()
+    // SAFETY: the configuration lives until the base is made, and is freed on every path.
+    guard let configuration = unsafe event_config_new() else { throw SystemError(.noMemory, in: "malloc") }
+    defer { unsafe event_config_free(configuration) }
+    let flags = EVENT_BASE_FLAG_NOLOCK.rawValue | EVENT_BASE_FLAG_IGNORE_ENV.rawValue
+    unsafe event_config_set_flag(configuration, Int32(flags))
+    if precise {
+      unsafe event_config_set_flag(configuration, Int32(EVENT_BASE_FLAG_PRECISE_TIMER.rawValue))
+    }
+    guard let base = unsafe event_base_new_with_config(configuration) else {
+      throw SystemError(.last, in: "epoll_create1")
+    }
+    unsafe raw = base
+  }
+
+  /// Runs one pass: waits for an active event unless `polling`, and calls the events' callbacks.
+  func pass(polling: Bool) {
+    // SAFETY: the base is alive as long as self, and this is its one thread.
+    _ = unsafe event_base_loop(raw, polling ? EVLOOP_NONBLOCK : EVLOOP_ONCE)
+  }
+
+  deinit {
+    // SAFETY: the events hold their backend, and so this base, alive; when this runs there are none left.
+    unsafe event_base_free(raw)
+  }
+}
+
+/// The owner of an `event`.
+///
+/// Invariant: `context` is alive for as long as the event, and the base is too; whoever holds the event sees to it.
+@safe struct Event: ~Copyable {
+  private let raw: OpaquePointer
+
+  /// Makes an event that is not yet pending.
+  ///
+  /// - Parameter context: what the callback is called with; not retained.
+  init(
+    on base: borrowing EventBase, descriptor: Int32, kinds: Int32, context: AnyObject,
+    callback: event_callback_fn
+  ) throws(SystemError) {
+    // SAFETY: base and context outlive the event (the invariant above).
+    guard
+      let event = unsafe event_new(
+        base.raw, descriptor, Int16(kinds), callback, Unmanaged.passUnretained(context).toOpaque())
+    else { throw SystemError(.noMemory, in: "malloc") }
+    unsafe raw = event
+  }
+
+  /// Makes the event pending; at the latest after the given time, where there is one.
+  func add(after nanoseconds: Int64? = nil) throws(SystemError) {
+    // SAFETY: the event and its base are alive; the time is copied by the call.
+    let result =
+      if let nanoseconds {
+        unsafe Self.addTimed(raw, nanoseconds)
+      } else {
+        unsafe event_add(raw, nil)
+      }
+    guard result == 0 else { throw SystemError(.last, in: "epoll_ctl") }
+  }
+
+  /// Makes the event not pending, and takes back a callback that has not been called yet.
+  func remove() {
+    // SAFETY: the event and its base are alive.
+    _ = unsafe event_del(raw)
+  }
+
+  private static func addTimed(_ raw: OpaquePointer, _ nanoseconds: Int64) -> Int32 {
+    // Rounded up to the microsecond, so that the wait does not end before its time.
+    let microseconds = nanoseconds / 1_000 + (nanoseconds % 1_000 == 0 ? 0 : 1)
+    var time = timeval(tv_sec: Int(microseconds / 1_000_000), tv_usec: Int(microseconds % 1_000_000))
+    return unsafe event_add(raw, &time)
+  }
+
+  deinit {
+    // SAFETY: nobody else frees it; libevent removes it from the base first.
+    unsafe event_free(raw)
+  }
+}
+
+/// libevent writes its warnings on standard error; each of them is a failed call whose error we throw ourselves.
+private enum LibEventLog {
+  static func silence() { silenced }
+  private static let silenced: Void = unsafe event_set_log_callback { _, _ in }
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Done callbacks, and the moment in which everybody is told.
+
+extension AnyFuture {
+  /// Calls back on the loop when it ends; in the next turn, when it has ended already.
+  ///
+  /// Callbacks run in the order of adding, and in one order with the tasks that await it; never inside of the call that
+  /// ends it. The same closure may be added many times: each adding has its own token, since closures have no identity.
+  ///
+  /// - Parameter isolation: The loop, on which alone this can be called; leave it to its default.
+  @discardableResult
+  public final func addDoneCallback(
+    isolation: isolated EventLoop = #isolation, _ callback: @escaping () throws -> Void
+  ) -> DoneCallbackToken {
+    isolation.requireSame(ObjectIdentifier(loop), "addDoneCallback")
+    let token = observers.makeToken()
+    if isDone {
+      schedule(token, callback)
+    } else {
+      unsafe observers.add(.callback(token, callback))
+    }
+    return token
+  }
+
+  /// Removes a callback that has not run yet, also one that waits for its turn already.
+  ///
+  /// - Parameter isolation: The loop, on which alone this can be called; leave it to its default.
+  /// - Returns: Whether that kept it from running.
+  @discardableResult
+  public final func removeDoneCallback(
+    _ token: DoneCallbackToken, isolation: isolated EventLoop = #isolation
+  ) -> Bool {
+    isolation.requireSame(ObjectIdentifier(loop), "removeDoneCallback")
+    if observers.remove(token) != nil { return true }
+    guard let ticket = observers.scheduled.first(where: { $0.token == token })?.ticket else { return false }
+    return loop.executor.ready.cancel(ticket)
+  }
+
+  /// Resumes the tasks that wait, and schedules the callbacks. The loop's thread.
+  final func tellObservers() {
+    let ready = loop.executor.ready
+    if isAwaitedFromOutside { loop.executor.outsiders[ObjectIdentifier(self)] = nil }
+    observers.takeAll { observers, observer in
+      switch observer {
+      case .continuation(let continuation): unsafe continuation.resume()
+      case .callback(let token, let callback):
+        // The closure keeps the future, and so its outcome, until the callback has run.
+        observers.noteScheduled(token, ready.append(.callback { [self] in try extended(callback) }))
+      }
+    }
+  }
+
+  private final func schedule(_ token: DoneCallbackToken, _ callback: @escaping Callback) {
+    observers.noteScheduled(
+      token, loop.executor.ready.append(.callback { [self] in try extended(callback) }))
+  }
+
+  private final func extended(_ callback: Callback) throws {
+    try withExtendedLifetime(self) { try callback() }
+  }
+}

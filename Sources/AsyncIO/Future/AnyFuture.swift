@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What futures and tasks have in common, whatever their value: the state machine, and who is told of the end.
+
+import Synchronization
+
+/// Something that ends once: with a value, an error, or cancelled. A ``Future`` or a ``LoopTask``.
+///
+/// It belongs to one loop. Reading its state, and cancelling it, is legal from any thread; its callbacks run on its loop.
+///
+/// Invariant, and the reason for `@unchecked Sendable`: `state` moves from pending over ending to one of the three ends,
+/// once. The thread that moved it to ending, and no other, writes the outcome (`failure`, `reason`, a subclass's value)
+/// before it moves it to the end; whoever has read an end may read the outcome, which does not change any more. All other
+/// stored properties belong to the thread that holds the loop.
+public class AnyFuture: @unchecked Sendable, CustomStringConvertible {
+  enum State: UInt8, AtomicRepresentable {
+    case pending, ending, value, error, cancelled
+  }
+
+  /// The loop that it belongs to.
+  public final let loop: EventLoop
+
+  final let state = Atomic(State.pending)
+  private final let isRetrieved = Atomic(false)
+  final var failure: (any Error)?
+  final var reason: CancellationReason?
+  final var observers = Observers()
+  /// Whether it is among the executor's `outsiders`.
+  final var isAwaitedFromOutside = false
+  final let site: CreationSite
+
+  init(loop: EventLoop, site: CreationSite) {
+    self.loop = loop
+    self.site = site
+  }
+
+  // MARK: Reading
+
+  /// Whether it has ended, in any of the three ways. Any thread.
+  public final var isDone: Bool { state.load(ordering: .acquiring).rawValue >= State.value.rawValue }
+
+  /// Whether it ended cancelled. Any thread.
+  public final var isCancelled: Bool { state.load(ordering: .acquiring) == .cancelled }
+
+  /// Why it was cancelled; `nil` unless it ended so. For a task whose body is dealing with a request, why that came.
+  ///
+  /// - Threading: Any thread; for a task that has not ended, on its loop only, elsewhere `nil`.
+  public final var cancellationReason: CancellationReason? {
+    if isCancelled { return reason }
+    return !isDone && loop.executor.isHeldByThisThread ? reason : nil
+  }
+
+  /// The error with which it ended; `nil` when it ended with a value. Reading it counts as having been told.
+  ///
+  /// - Threading: Any thread.
+  /// - Throws: ``InvalidStateError`` while it is pending, `CancellationError` when it was cancelled.
+  public final func error() throws -> (any Error)? {
+    switch state.load(ordering: .acquiring) {
+    case .pending, .ending: throw InvalidStateError(.notDone)
+    case .value: return nil
+    case .cancelled: throw CancellationError()
+    case .error:
+      isRetrieved.store(true, ordering: .relaxed)
+      return failure
+    }
+  }
+
+  /// Throws what stands in the place of a value. For `result()` of the subclasses.
+  final func throwUnlessValue() throws {
+    if state.load(ordering: .acquiring) == .value { return }
+    if let error = try error() { throw error }
+  }
+
+  /// The state in a few words, for logs.
+  public var description: String { "Future(\(stateDescription))" }
+
+  final var stateDescription: String {
+    switch state.load(ordering: .acquiring) {
+    case .pending, .ending: "pending, made at \(site)"
+    case .value: "done"
+    case .error: "failed: \(type(of: failure))"
+    case .cancelled: "\(reason.map(String.init(describing:)) ?? "cancelled")"
+    }
+  }
+
+  // MARK: Ending
+
+  /// Cancels it.
+  ///
+  /// A future ends cancelled, there and then. A task is asked: see ``LoopTask``.
+  ///
+  /// - Parameter message: Words for whoever reads ``cancellationReason``.
+  /// - Threading: Any thread. Away from the loop it takes effect in one of the loop's next turns.
+  /// - Returns: `false` when it had ended already.
+  @discardableResult
+  public final func cancel(
+    _ message: String? = nil, fileID: StaticString = #fileID, line: UInt = #line
+  ) -> Bool {
+    cancel(CancellationReason(.call, message: message, site: "\(fileID):\(line)"))
+  }
+
+  /// Cancels it for a reason. A task overrides what this does.
+  @discardableResult
+  package func cancel(_ reason: CancellationReason) -> Bool {
+    guard beginEnding() else { return false }
+    self.reason = reason
+    end(.cancelled)
+    return true
+  }
+
+  /// Claims the right to write the outcome.
+  final func beginEnding() -> Bool {
+    state.compareExchange(expected: .pending, desired: .ending, ordering: .acquiringAndReleasing).exchanged
+  }
+
+  /// Publishes the outcome, and sees to it that all who wait are told, on the loop.
+  final func end(_ end: State) {
+    state.store(end, ordering: .releasing)
+    if loop.executor.isHeldByThisThread {
+      tellObservers()
+    } else {
+      // On a closed loop nobody waits any more: closing has told them.
+      _ = loop.executor.post(.callback { self.tellObservers() })
+    }
+  }
+
+  deinit {
+    guard state.load(ordering: .acquiring) == .error, !isRetrieved.load(ordering: .relaxed) else { return }
+    loop.reportLater(
+      ExceptionContext(
+        .errorNeverRetrieved, "it ended with an error that nobody read", error: failure, taskName: reportedName,
+        creationSite: "\(site)"))
+  }
+
+  /// The name of a task, for reports.
+  var reportedName: String? { nil }
+}
+
+/// Where something was made.
+package struct CreationSite: Sendable, CustomStringConvertible {
+  package let fileID: StaticString
+  package let line: UInt
+
+  package init(_ fileID: StaticString, _ line: UInt) {
+    self.fileID = fileID
+    self.line = line
+  }
+
+  package var description: String { "\(fileID):\(line)" }
+}
+
+/// A future or task was used in a state that does not allow it.
+public struct InvalidStateError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// Which state it was.
+  public enum State: Sendable, Hashable {
+    /// It has no result yet.
+    case notDone
+    /// It has a result, which stays as it is.
+    case alreadyDone
+  }
+
+  /// Which state it was.
+  public let state: State
+
+  package init(_ state: State) {
+    self.state = state
+  }
+
+  /// The fact.
+  public var description: String {
+    switch state {
+    case .notDone: "the result is not set yet; await it, or look at isDone first"
+    case .alreadyDone: "it has ended already; its result stays as it is"
+    }
+  }
+}

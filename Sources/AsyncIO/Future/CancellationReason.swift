@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Why something was cancelled.
+
+/// Why a future or a task was cancelled: who asked, where, and with what words.
+///
+/// Swift's `CancellationError` carries nothing, so the reason stands on the future or task:
+/// ``AnyFuture/cancellationReason``. The first request's is kept.
+public struct CancellationReason: Sendable, Hashable, CustomStringConvertible {
+  /// Who asked.
+  public enum Kind: String, Sendable, Hashable {
+    /// A call of `cancel`.
+    case call
+    /// A deadline that passed.
+    case deadline
+    /// Something that it was a part of: the Swift task that awaited it, or a group.
+    case parent
+    /// The end of the loop's run, or its closing.
+    case shutdown
+    /// The body threw `CancellationError` though nobody had asked.
+    case body
+  }
+
+  /// Who asked.
+  public let kind: Kind
+
+  /// The words of the request, where there were any.
+  public let message: String?
+
+  /// The file and line of the request, where it was a call: `Module/File.swift:12`.
+  public let site: String?
+
+  package init(_ kind: Kind, message: String? = nil, site: String? = nil) {
+    self.kind = kind
+    self.message = message
+    self.site = site
+  }
+
+  /// All of it in a line.
+  public var description: String {
+    var line = "cancelled (\(kind.rawValue))"
+    if let message { line += ": \(message)" }
+    if let site { line += " at \(site)" }
+    return line
+  }
+}

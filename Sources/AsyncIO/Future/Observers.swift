@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Who is told of the end of a future: tasks that await it, and done callbacks, in one order.
+
+/// The observers of a future, in order of adding. Most have none or one, and need no memory beyond this.
+struct Observers {
+  @safe enum Observer {
+    case continuation(UnsafeContinuation<Void, Never>)
+    case callback(DoneCallbackToken, Callback)
+  }
+
+  /// A callback whose future has ended, and which waits in the FIFO.
+  private(set) var scheduled: [(token: DoneCallbackToken, ticket: ReadyQueue.Ticket)] = []
+  private var first: Observer?
+  private var others: [Observer] = []
+  private var nextToken: UInt32 = 0
+
+  mutating func makeToken() -> DoneCallbackToken {
+    nextToken &+= 1
+    return DoneCallbackToken(number: nextToken)
+  }
+
+  mutating func add(_ observer: Observer) {
+    if first == nil { first = observer } else { others.append(observer) }
+  }
+
+  /// Whether a task waits.
+  var hasWaiters: Bool {
+    if case .continuation? = first { return true }
+    return others.contains { if case .continuation = $0 { true } else { false } }
+  }
+
+  /// Removes a callback that waits for the end.
+  mutating func remove(_ token: DoneCallbackToken) -> Callback? {
+    if case .callback(token, let callback)? = first {
+      first = others.isEmpty ? nil : others.removeFirst()
+      return callback
+    }
+    let index = others.firstIndex { if case .callback(token, _) = $0 { true } else { false } }
+    guard let index, case .callback(_, let callback) = others.remove(at: index) else { return nil }
+    return callback
+  }
+
+  mutating func noteScheduled(_ token: DoneCallbackToken, _ ticket: ReadyQueue.Ticket) {
+    scheduled.append((token, ticket))
+  }
+
+  /// Takes all that wait for the end, first in first out.
+  mutating func takeAll(_ body: (inout Observers, Observer) -> Void) {
+    guard let first = first else { return }
+    let others = others
+    self.first = nil
+    self.others = []
+    body(&self, first)
+    for observer in others { body(&self, observer) }
+  }
+}
+
+/// The name of a callback that was added to a future.
+public struct DoneCallbackToken: Hashable, Sendable {
+  let number: UInt32
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Running and stopping.
+
+import CLinux
+import Glibc
+import Synchronization
+
+extension EventLoop {
+  /// Whether a thread runs the loop now. Any thread.
+  public nonisolated var isRunning: Bool { phase.load(ordering: .relaxed) == .running }
+
+  /// Whether the loop was closed. Any thread.
+  public nonisolated var isClosed: Bool { phase.load(ordering: .relaxed) == .closed }
+
+  /// Whether nothing that was not ready by now will come any more.
+  nonisolated var isClosing: Bool { phase.load(ordering: .relaxed).rawValue >= Phase.closing.rawValue }
+
+  /// Runs the loop on this thread until ``stop()`` is called.
+  ///
+  /// If a stop was asked before, it makes one turn, without waiting, and returns.
+  ///
+  /// - Throws: ``LoopStateError`` when the loop is running or closed, or another loop runs on this thread.
+  @available(*, noasync, message: "it blocks the thread; make a LoopThread, or call it from a synchronous main")
+  public nonisolated func runForever() throws {
+    try runTurns()
+  }
+
+  /// Makes the loop return from its run after the present batch of callbacks.
+  ///
+  /// What the batch adds stays for the next run. On a loop that is not running, the next run makes one turn.
+  ///
+  /// - Threading: Any thread.
+  public nonisolated func stop() {
+    isStopping.store(true, ordering: .sequentiallyConsistent)
+    if !executor.isHeldByThisThread { executor.ring() }
+  }
+
+  /// `runForever`, for callers of ours that know what they block.
+  nonisolated func runTurns() throws(LoopStateError) {
+    guard ThreadLocals.running == nil else { throw LoopStateError.anotherLoopRuns }
+    guard executor.acquire() else { throw LoopStateError.alreadyRunning }
+    guard phase.compareExchange(expected: .idle, desired: .running, ordering: .acquiringAndReleasing).exchanged
+    else {
+      executor.release()
+      throw LoopStateError.closed
+    }
+    ThreadLocals.running = self
+    assumeIsolated { loop in
+      loop.watchMainQueue(isMainThread: getpid() == gettid())
+      // A cycle for the length of the run, and not a weak reference: that would slow down each later retain of the loop.
+      let report = loop.executor.onCallbackError
+      loop.executor.onCallbackError = { error in loop.callbackFailed(error) }
+      repeat { loop.turn() } while !loop.isStopping.load(ordering: .acquiring)
+      loop.mainQueueWatch?.end()
+      loop.mainQueueWatch = nil
+      loop.executor.onCallbackError = report
+    }
+    isStopping.store(false, ordering: .relaxed)
+    ThreadLocals.running = nil
+    phase.store(.idle, ordering: .releasing)
+    executor.release()
+    // Jobs of Swift's tasks that came while the loop was leaving stay in the inbox for its next run.
+  }
+
+  private nonisolated func callbackFailed(_ error: any Error) {
+    assumeIsolated {
+      $0.reportException(
+        ExceptionContext(
+          .callbackFailed, "a callback threw", error: error, creationSite: $0.debug ? $0.runningSite : nil))
+    }
+  }
+
+  /// Calls back with the loop held by this thread, while nobody runs it.
+  nonisolated func whileIdle<T: Sendable>(_ body: (isolated EventLoop) throws -> T) throws -> T {
+    guard executor.acquire() else { throw LoopStateError.alreadyRunning }
+    defer { executor.release() }
+    guard !isClosed else { throw LoopStateError.closed }
+    return try assumeIsolated(body)
+  }
+
+  /// Drops what is pending, and gives the loop's descriptors back.
+  func releaseEverything() {
+    timers = TimerQueue()
+    for key in Array(watches.keys) { endWatch(key) }
+    removeAllSignalHandlers()
+    wakeUpWatch = nil
+    backend = ClosedBackend()
+    exceptionHandler = nil
+  }
+}
+
+/// A call that the loop's state does not allow.
+public struct LoopStateError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// What is wrong, and what to do.
+  public let description: String
+
+  /// The loop runs already, on this thread or another.
+  public static let alreadyRunning = LoopStateError(
+    description: "the event loop is running already; await on it, or stop it first")
+
+  /// Another loop runs on the calling thread.
+  public static let anotherLoopRuns = LoopStateError(
+    description: "a loop runs on this thread already; use that one, or run the other on a thread of its own")
+
+  /// The loop was closed.
+  public static let closed = LoopStateError(description: "the event loop is closed; make a new one")
+
+  /// The loop was stopped before what it ran for had ended; the task is alive, and goes on in the next run.
+  public static let stoppedBeforeDone = LoopStateError(
+    description: "the event loop was stopped before the task had ended; run the loop again to go on")
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Callbacks and delayed callbacks.
+
+import Synchronization
+
+extension EventLoop {
+  /// Schedules a callback for the next turn.
+  ///
+  /// Callbacks run in the order of scheduling, each once, on the loop; one that throws is reported to the exception
+  /// handler. They carry no task-locals: those of the scheduling task belong to it.
+  ///
+  /// - Complexity: O(1); no allocation beyond the closure's own.
+  /// - Returns: A handle that can cancel it. On a closed loop the callback is reported, and does not run.
+  @discardableResult
+  public func callSoon(
+    fileID: StaticString = #fileID, line: UInt = #line, _ callback: @escaping () throws -> Void
+  ) -> CallbackHandle {
+    guard !refusesWork(fileID, line) else { return CallbackHandle(loop: ObjectIdentifier(self), ticket: .max) }
+    let ticket = executor.ready.append(.callback(debug ? marked(callback, fileID, line) : callback))
+    return CallbackHandle(loop: ObjectIdentifier(self), ticket: ticket)
+  }
+
+  /// Schedules a callback from any thread, and wakes the loop if it waits.
+  ///
+  /// What one thread schedules runs in its order. The callback gets the loop, isolated, so it may call everything on it.
+  ///
+  /// - Threading: Any thread, the loop's own included.
+  /// - Throws: ``LoopClosedError`` when the loop is closed; the callback will not run then. One that was taken just before
+  ///   the loop was closed may not run either.
+  public nonisolated func callSoonThreadsafe(
+    _ callback: @escaping @Sendable (isolated EventLoop) throws -> Void
+  ) throws(LoopClosedError) {
+    let isTaken = executor.post(.callback { try self.assumeIsolated(callback) })
+    guard isTaken else { throw LoopClosedError() }
+  }
+
+  /// Schedules a callback after a delay.
+  ///
+  /// It never runs early on the loop's clock; callbacks with equal deadlines run in the order of arming.
+  ///
+  /// - Parameter delay: Zero or negative: in the next turn, after what `callSoon` queued before, the most negative first.
+  ///   Beyond 292 years: never. (For seconds that came from outside, see `Duration(clampingSeconds:)`.)
+  /// - Complexity: O(log n) in the number of timers.
+  /// - Returns: A handle that can cancel it. On a closed loop the callback is reported, and does not run.
+  @discardableResult
+  public func callLater(
+    _ delay: Duration, fileID: StaticString = #fileID, line: UInt = #line,
+    _ callback: @escaping () throws -> Void
+  ) -> TimerHandle {
+    let deadline = timeSource.now.advanced(by: delay)
+    return arm(deadline, isDue: delay <= .zero, marked: fileID, line, callback)
+  }
+
+  /// Schedules a callback for a point on the loop's clock; as ``callLater(_:fileID:line:_:)`` in all else.
+  ///
+  /// - Parameter deadline: One that has passed means the next turn.
+  @discardableResult
+  public func callAt(
+    _ deadline: Instant, fileID: StaticString = #fileID, line: UInt = #line,
+    _ callback: @escaping () throws -> Void
+  ) -> TimerHandle {
+    arm(deadline.deadline, isDue: deadline.deadline <= timeSource.now, marked: fileID, line, callback)
+  }
+
+  private func arm(
+    _ deadline: Deadline, isDue: Bool, marked fileID: StaticString, _ line: UInt,
+    _ callback: @escaping Callback
+  ) -> TimerHandle {
+    guard !refusesWork(fileID, line) else { return TimerHandle(loop: ObjectIdentifier(self), deadline: Instant(deadline), id: nil) }
+    if isDue { pace.hasDueTimer = true }
+    let id = timers.arm(at: deadline, debug ? marked(callback, fileID, line) : callback)
+    return TimerHandle(loop: ObjectIdentifier(self), deadline: Instant(deadline), id: id)
+  }
+
+  /// Whether the loop is closed, which is reported.
+  private func refusesWork(_ fileID: StaticString, _ line: UInt) -> Bool {
+    guard phase.load(ordering: .relaxed) == .closed else { return false }
+    reportException(
+      ExceptionContext(
+        .scheduledOnClosedLoop, "a callback was scheduled on a closed loop, and will not run",
+        error: LoopClosedError(), creationSite: "\(fileID):\(line)"))
+    return true
+  }
+
+  /// In debug mode a callback says where it was made, when it runs.
+  private func marked(_ callback: @escaping Callback, _ fileID: StaticString, _ line: UInt) -> Callback {
+    return {
+      self.runningSite = "\(fileID):\(line)"
+      try callback()
+    }
+  }
+}

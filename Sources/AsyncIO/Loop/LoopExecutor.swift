@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The executor of a loop: where the jobs of Swift's tasks enter its FIFO, and who may touch the loop's state.
+
+import Glibc
+import Synchronization
+package import SystemPackage
+
+/// The serial executor of an ``EventLoop``, and the task executor that its tasks prefer.
+///
+/// Invariant, and the reason for `@unchecked Sendable`: one thread at a time *holds* the loop. `holder` says which;
+/// only that thread touches `ready`, `current` and `residents`. `inbox`, `holder` and `wakeUp` are for all threads.
+@safe package final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendable {
+  package let ready = ReadyQueue()
+  package let inbox = Inbox()
+  private let wakeUp: Mutex<WakeUpDescriptor?>
+
+  /// The task whose code ran last on the loop: a hint that saves a look-up. Whoever uses it compares identities.
+  /// It does not hold the task, which clears it at its end.
+  package unowned(unsafe) var current: AnyObject?
+
+  /// The objects that stand for the loop's tasks, by the identity of their Swift task. It holds them.
+  package var residents: [SwiftTaskIdentity: AnyObject] = [:]
+
+  /// The futures that somebody outside of the loop's tasks waits for, so that closing can tell them.
+  package var outsiders: [ObjectIdentifier: AnyObject] = [:]
+
+  /// Where an error thrown by a plain callback goes.
+  package var onCallbackError: (any Error) -> Void = { _ in }
+
+  /// `pthread_self` of the thread that holds the loop; 0 for none. No live thread has the number of another, and a
+  /// thread lets go of the loop before it ends, so a number that matches is this thread.
+  private let holder = Atomic<UInt>(0)
+
+  package init() throws(SystemError) {
+    wakeUp = Mutex(try WakeUpDescriptor())
+  }
+
+  // MARK: Who holds the loop
+
+  /// Whether the calling thread holds the loop.
+  package var isHeldByThisThread: Bool { holder.load(ordering: .relaxed) == UInt(pthread_self()) }
+
+  /// Whether any thread does.
+  package var isHeld: Bool { holder.load(ordering: .relaxed) != 0 }
+
+  /// Takes the loop for this thread, unless another one has it, or this one already.
+  package func acquire() -> Bool {
+    holder.compareExchange(expected: 0, desired: UInt(pthread_self()), ordering: .acquiringAndReleasing).exchanged
+  }
+
+  /// Lets go of the loop.
+  package func release() { holder.store(0, ordering: .sequentiallyConsistent) }
+
+  package func isIsolatingCurrentContext() -> Bool? { isHeldByThisThread }
+
+  package func checkIsolated() {
+    guard !isHeldByThisThread else { return }
+    preconditionFailure(
+      """
+      EventLoop: this thread does not hold the loop; call with `await`, or hand the work over with \
+      `callSoonThreadsafe`
+      """)
+  }
+
+  // MARK: Work comes in
+
+  package func enqueue(_ job: consuming ExecutorJob) {
+    let job = UnownedJob(job)
+    if isHeldByThisThread {
+      ready.append(.job(job))
+      return
+    }
+    _ = post(.job(job), evenIfClosed: true)
+    // A closed loop has no thread any more. The one that brings a job runs it, and all that comes of it.
+    if inbox.isClosed { runLeftovers() }
+  }
+
+  /// Leaves work for the loop's thread, and ends its wait. Any thread.
+  ///
+  /// - Returns: `false` when the loop is closed.
+  package func post(_ work: sending Work, evenIfClosed: Bool = false) -> Bool {
+    switch inbox.leave(work, evenIfClosed: evenIfClosed) {
+    case .taken: return true
+    case .refused: return false
+    case .mustRing:
+      ring()
+      return true
+    }
+  }
+
+  /// Ends the loop's wait, or its next one. Any thread.
+  package func ring() { wakeUp.withLock { $0?.ring() } }
+
+  /// What the loop watches, to be rung; `nil` once it is closed.
+  package var wakeUpDescriptor: FileDescriptor? {
+    wakeUp.withLock { wakeUp in
+      switch wakeUp {
+      case .some(let descriptor): FileDescriptor(rawValue: descriptor.rawValue)
+      case .none: nil
+      }
+    }
+  }
+
+  /// Takes back the rings so far.
+  package func drainWakeUp() { wakeUp.withLock { $0?.drain() } }
+
+  /// Refuses work of other threads but jobs, and gives the descriptor back.
+  package func close() {
+    inbox.close()
+    wakeUp.withLock { $0 = nil }
+  }
+
+  /// Calls back on the loop's thread: at once when this is it, else in one of its next turns.
+  ///
+  /// - Returns: `false` when the loop is closed, and was not told.
+  package func onLoop(_ callback: sending @escaping () -> Void) -> Bool {
+    if isHeldByThisThread {
+      callback()
+      return true
+    }
+    return post(.callback(callback))
+  }
+
+  /// Moves what other threads left into the FIFO.
+  package func takeInbox() {
+    guard !inbox.isEmpty else { return }
+    inbox.take(&scratch)
+    for work in scratch { ready.append(work) }
+    scratch.removeAll(keepingCapacity: scratch.capacity <= Self.keptScratch)
+  }
+
+  private var scratch: [Work] = []
+  private static let keptScratch = 16_384
+
+  // MARK: Work runs
+
+  /// Runs one entry of the FIFO; timers are for the loop, which has their queue.
+  package func run(_ work: consuming Work) {
+    switch consume work {
+    case .job(let job):
+      // With both executors named, a call between the loop's isolation and its preference stays in the job.
+      unsafe job.runSynchronously(
+        isolatedTo: asUnownedSerialExecutor(), taskExecutor: asUnownedTaskExecutor())
+    case .callback(let callback):
+      do { try callback() } catch { onCallbackError(error) }
+    case .timer, .nothing:
+      break
+    }
+  }
+
+  /// Runs all that is ready, and all that comes of it, after the loop was closed.
+  package func runLeftovers() {
+    while true {
+      guard acquire() else { return }
+      takeInbox()
+      while !ready.isEmpty {
+        run(ready.takeFirst())
+        takeInbox()
+      }
+      release()
+      // Something that came between the last look and the release found the loop held, and left it to us.
+      if inbox.isEmpty { return }
+    }
+  }
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From a signal handler to the loops: what all loops of the process share.
+
+import Glibc
+import Synchronization
+import SystemPackage
+
+/// The process's side of signal handling.
+///
+/// A signal handler may do next to nothing, so ours counts the signal and rings one descriptor, which every loop with
+/// handlers watches for arrivals; each loop then compares the counts with those that it has seen. So all loops are told,
+/// none takes a signal away from another, and a burst cannot overflow anything.
+///
+/// Invariant: `shared` is made before the first handler is installed, and never goes; so the handler, which may run at
+/// any instant on any thread, always finds it whole. That is one descriptor for the process, from its first signal
+/// handler on.
+enum SignalDelivery {
+  /// One past the highest signal of Linux.
+  static let limit: Int32 = 65
+
+  /// What the handler touches: nothing but atomics, and a descriptor that is never closed.
+  @safe private struct Shared: ~Copyable, Sendable {
+    let arrivals: WakeUpDescriptor
+    // SAFETY: allocated once, never freed; the elements are atomics.
+    nonisolated(unsafe) let counts: UnsafeMutablePointer<Atomic<UInt64>>
+
+    init() throws(SystemError) {
+      arrivals = try WakeUpDescriptor()
+      unsafe counts = .allocate(capacity: Int(SignalDelivery.limit))
+      for signal in 0..<Int(SignalDelivery.limit) { unsafe (counts + signal).initialize(to: Atomic(0)) }
+    }
+  }
+
+  private static let shared = Result { () throws(SystemError) in try SharedBox() }
+
+  private final class SharedBox: Sendable {
+    let value: Shared
+    init() throws(SystemError) { value = try Shared() }
+  }
+
+  /// The loops' interest in signals, and what the process did with each before.
+  @safe private struct Installed {
+    var users = 0
+    var previous = sigaction()
+  }
+  private static let installed = Mutex<[Int32: Installed]>([:])
+
+  /// The descriptor that has an arrival for each signal.
+  static func arrivals() throws(SystemError) -> FileDescriptor {
+    FileDescriptor(rawValue: try shared.get().value.arrivals.rawValue)
+  }
+
+  /// How many times a signal has come.
+  static func count(of signal: Int32) -> UInt64 {
+    guard let shared = unsafe try? shared.get().value.counts else { return 0 }
+    return unsafe shared[Int(signal)].load(ordering: .acquiring)
+  }
+
+  /// Handles a signal, until as many calls of `remove`.
+  static func add(_ signal: Int32) throws(SystemError) {
+    _ = try shared.get()
+    let errno: Errno? = installed.withLock { installed in
+      if installed[signal] == nil {
+        var entry = Installed()
+        var action = sigaction()
+        unsafe action.__sigaction_handler.sa_handler = handle
+        action.sa_flags = SA_RESTART
+        unsafe sigfillset(&action.sa_mask)
+        // SAFETY: both structures live for the length of the call.
+        guard unsafe sigaction(signal, &action, &entry.previous) == 0 else { return .last }
+        installed[signal] = entry
+      }
+      installed[signal]?.users += 1
+      return nil
+    }
+    if let errno { throw SystemError(errno, in: "sigaction") }
+  }
+
+  /// Takes back one `add`; with the last one, the process does again what it did before the first.
+  static func remove(_ signal: Int32) {
+    installed.withLock { installed in
+      guard var entry = installed[signal] else { return }
+      entry.users -= 1
+      installed[signal] = entry
+      guard entry.users == 0 else { return }
+      unsafe sigaction(signal, &entry.previous, nil)
+      installed[signal] = nil
+    }
+  }
+
+  /// Whether a signal does what it does to any process.
+  static func hasDefaultAction(_ signal: Int32) -> Bool {
+    var action = sigaction()
+    unsafe sigaction(signal, nil, &action)
+    return unsafe unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == 0
+  }
+
+  /// Gives a signal its default action, so that the next one ends the process.
+  static func restoreDefault(_ signal: Int32) {
+    var action = sigaction()
+    unsafe action.__sigaction_handler.sa_handler = nil
+    unsafe sigaction(signal, &action, nil)
+  }
+
+  /// The handler: async-signal-safe, since it loads pointers that were set before it was installed, adds to an atomic,
+  /// and writes to an eventfd; `errno` is left as it was.
+  private static let handle: @convention(c) (Int32) -> Void = { signal in
+    let errno = Glibc.errno
+    if case .success(let box) = SignalDelivery.shared {
+      unsafe box.value.counts[Int(signal)].add(1, ordering: .releasing)
+      box.value.arrivals.ring()
+    }
+    Glibc.errno = errno
+  }
+}

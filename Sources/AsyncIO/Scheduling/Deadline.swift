@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A point on the loop's clock, with sums that saturate instead of trapping.
+
+/// Nanoseconds since the origin of a loop's clock.
+///
+/// Invariant: `.never` is greater than all deadlines that can come; sums saturate there.
+package struct Deadline: Comparable, Hashable, Sendable {
+  package let nanoseconds: Int64
+
+  package init(nanoseconds: Int64) {
+    self.nanoseconds = nanoseconds
+  }
+
+  /// The deadline that never comes.
+  package static let never = Deadline(nanoseconds: .max)
+
+  package static func < (a: Deadline, b: Deadline) -> Bool { a.nanoseconds < b.nanoseconds }
+
+  /// A deadline some time later (earlier, where the duration is negative), rounded up to the nanosecond.
+  package func advanced(by duration: Duration) -> Deadline {
+    if self == .never { return .never }
+    let (sum, overflow) = nanoseconds.addingReportingOverflow(duration.saturatingNanoseconds)
+    if overflow { return duration < .zero ? Deadline(nanoseconds: .min) : .never }
+    return Deadline(nanoseconds: sum)
+  }
+
+  /// The time from another deadline to this one.
+  package func duration(since other: Deadline) -> Duration {
+    let (difference, overflow) = nanoseconds.subtractingReportingOverflow(other.nanoseconds)
+    if overflow { return nanoseconds < other.nanoseconds ? .nanoseconds(Int64.min) : .nanoseconds(Int64.max) }
+    return .nanoseconds(difference)
+  }
+}
+
+extension Duration {
+  /// Whole nanoseconds, rounded up, at most what an `Int64` holds (292 years) and at least its least.
+  package var saturatingNanoseconds: Int64 {
+    let (seconds, attoseconds) = components
+    // Attoseconds have the sign of the seconds, and are fewer than a second: rounding up is towards +infinity.
+    let rest = attoseconds / 1_000_000_000 + (attoseconds % 1_000_000_000 > 0 ? 1 : 0)
+    let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+    if overflow { return seconds < 0 ? .min : .max }
+    let (sum, sumOverflow) = whole.addingReportingOverflow(rest)
+    if sumOverflow { return seconds < 0 ? .min : .max }
+    return sum
+  }
+
+  /// A duration from seconds that came from outside: a configuration file, a user, a computation.
+  ///
+  /// `Duration.seconds(_:)` of the standard library stops the process when it is given NaN, an infinity or a number
+  /// beyond its range. This does not: it refuses NaN, and all that is too large becomes a duration of 292 years, which
+  /// no timer lives to see.
+  ///
+  /// - Parameter seconds: any number but NaN; negative ones too.
+  /// - Throws: ``InvalidArgumentError`` for NaN.
+  public init(clampingSeconds seconds: Double) throws(InvalidArgumentError) {
+    guard !seconds.isNaN else {
+      throw InvalidArgumentError("Duration(clampingSeconds:): the number of seconds is NaN; give a number")
+    }
+    let nanoseconds = seconds * 1e9
+    if nanoseconds >= 0x1p63 {
+      self = .nanoseconds(Int64.max)
+    } else if nanoseconds <= -0x1p63 {
+      self = .nanoseconds(Int64.min)
+    } else {
+      self = .nanoseconds(Int64(nanoseconds))
+    }
+  }
+}
+
+/// A value that a function cannot work with.
+public struct InvalidArgumentError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// The function, the fact and the cure.
+  public let description: String
+
+  package init(_ description: String) {
+    self.description = description
+  }
+}

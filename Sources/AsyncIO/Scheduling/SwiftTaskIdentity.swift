@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which of Swift's tasks is which.
+
+/// The address of a Swift task: unique among those that live. It is compared, never followed.
+package struct SwiftTaskIdentity: Hashable, Sendable {
+  private let address: UInt
+
+  /// The task that is running on this thread; `nil` in code that runs in none.
+  package static var current: SwiftTaskIdentity? {
+    // SAFETY: `UnsafeCurrentTask` is a structure of one reference, whose bits are an address.
+    let address = unsafe withUnsafeCurrentTask { task in unsafe unsafeBitCast(task, to: UInt.self) }
+    return address == 0 ? nil : SwiftTaskIdentity(address: address)
+  }
+
+  private init(address: UInt) {
+    self.address = address
+  }
+
+  package init(_ task: Task<Void, any Error>) {
+    // SAFETY: `Task` is a frozen structure of one reference, whose bits are an address.
+    address = unsafe unsafeBitCast(task, to: UInt.self)
+  }
+}

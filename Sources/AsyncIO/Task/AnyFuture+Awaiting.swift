@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The one point of suspension: everything of ours that waits, waits here.
+
+extension Awaitable {
+  /// Waits for the end, and returns the value.
+  ///
+  /// Of one that has ended already it returns at once, without giving up the turn.
+  ///
+  /// - Cancellation: Cancels what is awaited, and throws `CancellationError` once that has ended; `shield` keeps it.
+  /// - Threading: Any thread. In a task of another loop: ``WrongLoopError``.
+  /// - Throws: The error with which it ended, or `CancellationError`; ``LoopClosedError`` when its loop was closed before the
+  ///   end; ``AwaitsItselfError`` in a task that awaits itself.
+  public var value: Success {
+    get async throws {
+      try await waitUntilDone()
+      return try result()
+    }
+  }
+}
+
+extension AnyFuture {
+  /// Waits for the end, whatever it is.
+  package final func waitUntilDone() async throws {
+    if isDone { return }
+    let executor = loop.executor
+    guard executor.isHeldByThisThread, let task = executor.currentTask else { return try await waitFromOutside() }
+    try await task.willWait(for: self)
+    unsafe await withUnsafeContinuation { continuation in
+      unsafe observers.add(.continuation(continuation))
+    }
+    try task.didWait(for: self)
+  }
+
+  /// The wait of a Swift task that is no task of this loop, on any thread. Swift's rule holds there: once cancelled, it
+  /// stays cancelled.
+  private final func waitFromOutside() async throws {
+    if let running = ThreadLocals.running, running !== loop, running.executor.currentTask != nil {
+      throw WrongLoopError()
+    }
+    await withTaskCancellationHandler {
+      unsafe await withUnsafeContinuation { continuation in
+        let isTaken = loop.executor.onLoop { [self] in
+          if isDone || loop.isClosing { return unsafe continuation.resume() }
+          unsafe observers.add(.continuation(continuation))
+          isAwaitedFromOutside = true
+          loop.executor.outsiders[ObjectIdentifier(self)] = self
+        }
+        if !isTaken { unsafe continuation.resume() }
+      }
+    } onCancel: {
+      cancel(CancellationReason(.parent))
+    }
+    if !isDone { throw LoopClosedError() }
+  }
+}
+
+extension AnyLoopTask {
+  /// Before a suspension: a request that is due cancels what would be awaited.
+  fileprivate final func willWait(for future: AnyFuture) async throws {
+    if future === self { throw AwaitsItselfError() }
+    if loop.isClosing { try await endOfTime() }
+    if due != .nothing, future.cancel(reason ?? CancellationReason(.call)) { due = .nothing }
+    awaited = future
+  }
+
+  /// After it: a request that came between the end of the wait and this moment is delivered now.
+  fileprivate final func didWait(for future: AnyFuture) throws {
+    awaited = nil
+    unsafe loop.executor.current = self
+    if due != .nothing {
+      due = .nothing
+      throw CancellationError()
+    }
+  }
+
+  /// On a loop that was closed, a request that is due is still delivered; but nothing else will ever come.
+  private final func endOfTime() async throws {
+    if due != .nothing {
+      due = .nothing
+      throw CancellationError()
+    }
+    unsafe await withUnsafeContinuation { (_: UnsafeContinuation<Void, Never>) in }
+  }
+}
+
+/// A task awaited something of another loop, whose order and time it does not share.
+public struct WrongLoopError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// The fact and the cure.
+  public var description: String {
+    "a task awaits a future or task of another event loop; create it on the task's own loop, or await it in a Swift task"
+  }
+
+  package init() {}
+}
+
+/// A task awaited itself, which would never end.
+public struct AwaitsItselfError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// The fact.
+  public var description: String { "a task awaits itself" }
+
+  package init() {}
+}

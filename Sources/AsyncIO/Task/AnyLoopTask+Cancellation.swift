@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The way of a cancel request.
+
+import Synchronization
+
+extension AnyLoopTask {
+  /// How many cancel requests are in force: those that came, less those that ``uncancel()`` took back. Any thread.
+  public final var cancelling: Int { requests.load(ordering: .relaxed) }
+
+  /// Takes back one cancel request, for a block that has cancelled its own task and has dealt with it: asyncio's
+  /// `uncancel`.
+  ///
+  /// With the last one, a request that has not been delivered yet is dropped: no await will throw for it. Swift's own flag
+  /// (`Task.isCancelled`) cannot be taken back once it is set.
+  ///
+  /// - Parameter isolation: The loop, on which alone this can be called; leave it to its default.
+  /// - Returns: How many are still in force. Never below 0; without effect on a task that has ended.
+  @discardableResult
+  public final func uncancel(isolation: isolated EventLoop = #isolation) -> Int {
+    isolation.requireSame(ObjectIdentifier(loop), "uncancel")
+    let count = cancelling
+    guard count > 0, !isDone else { return count }
+    requests.store(count - 1, ordering: .relaxed)
+    if count == 1 {
+      due = .nothing
+      reason = nil
+    }
+    return count - 1
+  }
+
+  /// Delivers a request. The loop's thread.
+  final func request(_ reason: CancellationReason) -> Bool {
+    if isDone { return false }
+    requests.add(1, ordering: .relaxed)
+    if self.reason == nil { self.reason = reason }
+    guard hasStarted else {
+      due = .cancellation
+      return true
+    }
+    // The flag is for child tasks and other libraries; their cancellation handlers run here and now.
+    swiftTask?.cancel()
+    if let awaited {
+      // Inwards; what has ended already cannot hear it, and its waiter is about to go on.
+      if !awaited.cancel(reason) { due = .cancellation }
+    } else {
+      due = loop.executor.currentTask === self ? .cancellation : max(due, .interruption)
+    }
+    return true
+  }
+}
+
+extension AnyLoopTask.Due: Comparable {
+  static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+}

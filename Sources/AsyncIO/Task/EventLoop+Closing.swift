@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The end of a loop, and of the tasks that have not ended by then.
+
+import Synchronization
+
+extension EventLoop {
+  /// Closes the loop: everything that is pending is let go of, and its descriptors are given back.
+  ///
+  /// Tasks that have not ended are reported. Each is cancelled, runs on to its next await that would wait for something, and
+  /// stays there for ever (a coroutine of Python gets `GeneratorExit` in this place); one that is inside of an await of another
+  /// library goes on with that. Those who await from outside get ``LoopClosedError``. Timers, callbacks, watches and signal
+  /// handlers are dropped. Afterwards scheduling fails, with ``LoopClosedError`` or with a report. Closing a closed loop does
+  /// nothing.
+  ///
+  /// - Precondition: The loop is not running.
+  @available(*, noasync, message: "it runs what is left of the loop's tasks on this thread")
+  public nonisolated func close() {
+    closeNow()
+  }
+
+  nonisolated func closeNow() {
+    if isClosed { return }
+    precondition(
+      executor.acquire(), "EventLoop.close: the loop is running; call stop() first, and wait until its run returns")
+    guard phase.compareExchange(expected: .idle, desired: .closing, ordering: .acquiringAndReleasing).exchanged
+    else { return executor.release() }
+    assumeIsolated { loop in
+      loop.abandonTasks()
+      loop.abandonOutsiders()
+      loop.releaseEverything()
+    }
+    phase.store(.closed, ordering: .releasing)
+    executor.close()
+    executor.release()
+    executor.runLeftovers()
+  }
+
+  private func abandonTasks() {
+    for task in executor.tasks {
+      reportException(
+        ExceptionContext(
+          .taskDestroyedPending, "the loop was closed before a task had ended", taskName: task.name,
+          creationSite: "\(task.site)"))
+      _ = task.request(CancellationReason(.shutdown))
+    }
+    repeat {
+      executor.takeInbox()
+      while !executor.ready.isEmpty { run(executor.ready.takeFirst()) }
+    } while !executor.inbox.isEmpty
+  }
+
+  private func abandonOutsiders() {
+    for future in executor.outsiders.values.compactMap({ $0 as? AnyFuture }) {
+      reportException(
+        ExceptionContext(
+          .futureAbandoned, "the loop was closed while somebody awaited a future of it from outside",
+          creationSite: debug ? "\(future.site)" : nil))
+      future.tellObservers()
+    }
+  }
+}

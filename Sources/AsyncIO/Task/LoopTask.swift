@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A body of code that runs on a loop.
+
+/// A task of a loop: asyncio's `Task`.
+///
+/// ```swift
+/// try EventLoop.run { loop in
+///   let task = loop.createTask(name: "greeting") {
+///     try await sleep(for: .milliseconds(10))
+///     return "hello"
+///   }
+///   print(try await task.value)
+/// }
+/// ```
+///
+/// The body starts in the next turn, and runs on the loop, in its isolation: it shares the state of the code that made it.
+/// It is a Swift task: `async let`, task groups and other libraries' awaits work in it. The loop holds the task until it
+/// ends. An error that nobody reads is reported when the task goes.
+///
+/// - Cancellation: `cancel` interrupts one await: the one that the body is in, or else its next one that suspends. What is
+///   awaited there is cancelled too, down to the innermost; the await throws `CancellationError`. A body that has not started
+///   never runs. A body that catches the error goes on, and its next awaits work; it may return a value. One that throws
+///   `CancellationError` ends cancelled. A body that cancels itself, and ends without another await, ends cancelled.
+/// - Threading: Reading, awaiting and cancelling is legal from any thread.
+public final class LoopTask<Success: Sendable>: AnyLoopTask, Awaitable, @unchecked Sendable {
+  // By the invariant of `AnyFuture`: written once, by the one that ends it, before the end can be seen.
+  private var value: Success?
+
+  override init(loop: EventLoop, name: String?, site: CreationSite) {
+    super.init(loop: loop, name: name, site: site)
+  }
+
+  /// The value, of a task that has ended with one. See ``Awaitable/result()``.
+  public func result() throws -> Success {
+    try throwUnlessValue()
+    guard let value else { throw InvalidStateError(.notDone) }
+    return value
+  }
+
+  /// Ends with the value that the body returned.
+  func end(returning value: Success) {
+    if due == .cancellation { return endCancelled() }
+    guard beginEnding() else { return }
+    self.value = value
+    leave(.value)
+  }
+}
+
+extension EventLoop {
+  /// Runs a body as a task of this loop.
+  ///
+  /// The body starts in the next turn, in the order of creation; it inherits the caller's isolation and task-locals.
+  ///
+  /// - Parameter name: A name for reports; `Task-N` when there is none.
+  /// - Returns: The task, which need not be kept. On a closed loop it is cancelled already, which is reported.
+  @discardableResult
+  public func createTask<Success: Sendable>(
+    name: String? = nil, fileID: StaticString = #fileID, line: UInt = #line,
+    @_inheritActorContext(always) _ body: sending @escaping @isolated(any) () async throws -> Success
+  ) -> LoopTask<Success> {
+    let task = LoopTask<Success>(loop: self, name: name, site: CreationSite(fileID, line))
+    guard accepts(task) else { return task }
+    // The error is thrown on though nobody reads it there: a closure that cannot throw costs a reabstraction, about 90 ns.
+    task.start(
+      Task(executorPreference: executor) {
+        guard task.begin() else { return }
+        do {
+          task.end(returning: try await body())
+        } catch {
+          task.end(throwing: error)
+          throw error
+        }
+      })
+    return task
+  }
+
+  /// Whether tasks can be made: not on a closed loop.
+  func accepts(_ task: AnyLoopTask) -> Bool {
+    guard isClosed else { return true }
+    task.reason = CancellationReason(.shutdown)
+    task.endCancelled()
+    reportException(
+      ExceptionContext(
+        .scheduledOnClosedLoop, "a task was created on a closed loop, and will not run", error: LoopClosedError(),
+        taskName: task.name, creationSite: "\(task.site)"))
+    return false
+  }
+}

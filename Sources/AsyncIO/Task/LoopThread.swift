@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A loop on a thread of its own, for programs that have their own main.
+
+import CLinux
+import Glibc
+import Synchronization
+import SystemPackage
+
+/// A thread that runs an event loop, beside whatever else the process does.
+///
+/// ```swift
+/// let thread = try LoopThread.start(name: "network")
+/// let answer = try await thread.run { loop in
+///   try await sleep(for: .milliseconds(10))
+///   return 42
+/// }
+/// await thread.shutdown()
+/// ```
+///
+/// It is the way for a program with an `async` main, or another library's run loop. The thread lives until
+/// ``shutdown(grace:)``, or until somebody stops its loop; dropping this object does not end it.
+public final class LoopThread: Sendable {
+  /// The loop.
+  public let loop: EventLoop
+
+  @safe private struct State {
+    var hasEnded = false
+    var grace: Duration?
+    var waiters: [UnsafeContinuation<Void, Never>] = unsafe []
+  }
+  private let state = Mutex(State())
+
+  private init(loop: EventLoop) {
+    self.loop = loop
+  }
+
+  /// Starts a thread that runs a new loop.
+  ///
+  /// - Parameter name: The thread's name, for debuggers; of which Linux keeps 15 bytes.
+  /// - Throws: ``SystemError`` when there are no descriptors or threads left.
+  public static func start(
+    name: String = "asyncio-loop", configuration: EventLoop.Configuration = .init()
+  ) throws(SystemError) -> LoopThread {
+    let thread = LoopThread(loop: try EventLoop(configuration: configuration))
+    var id = pthread_t()
+    let context = unsafe Unmanaged.passRetained(StartContext(thread, name: name)).toOpaque()
+    // SAFETY: the context was retained for the new thread, which takes it over; if there is none, it is released here.
+    let errno = unsafe pthread_create(
+      &id, nil,
+      { context in
+        guard let context = unsafe context else { return nil }
+        unsafe Unmanaged<StartContext>.fromOpaque(context).takeRetainedValue().run()
+        return nil
+      }, context)
+    guard errno == 0 else {
+      unsafe Unmanaged<StartContext>.fromOpaque(context).release()
+      thread.loop.closeNow()
+      throw SystemError(Errno(rawValue: errno), in: "pthread_create")
+    }
+    pthread_detach(id)
+    return thread
+  }
+
+  /// Runs a body as a task of the loop, and returns its value.
+  ///
+  /// - Cancellation: Cancels the body's task, and waits for its end.
+  /// - Threading: Any thread, in any Swift task.
+  /// - Throws: The body's error; ``LoopClosedError`` when the thread has ended.
+  @discardableResult
+  public func run<Success: Sendable>(
+    _ body: @escaping @Sendable (isolated EventLoop) async throws -> Success
+  ) async throws -> Success {
+    let future = loop.createFuture(of: LoopTask<Success>.self)
+    try loop.callSoonThreadsafe { loop in
+      future.end(with: loop.createTask { try await body(loop) })
+    }
+    // A cancel that comes in between finds no task yet; `value` hears it, then.
+    return try await LoopThread.uncancellable(future).value
+  }
+
+  /// Waits for a future that is certain to come, or for the end of its loop.
+  private static func uncancellable<T>(_ future: Future<T>) async throws -> T {
+    unsafe await withUnsafeContinuation { continuation in
+      let isTaken = future.loop.executor.onLoop { unsafe future.observers.add(.continuation(continuation)) }
+      if !isTaken { unsafe continuation.resume() }
+    }
+    guard future.isDone else { throw LoopClosedError() }
+    return try future.result()
+  }
+
+  /// Cancels the loop's tasks, waits for them, closes the loop, and waits for the thread's end.
+  ///
+  /// - Parameter grace: How long the tasks may take to end; `nil`: as long as they do. What has not ended then is reported, and
+  ///   left behind.
+  /// - Cancellation: Not heard: the thread's end is near.
+  public func shutdown(grace: Duration? = nil) async {
+    state.withLock { $0.grace = grace }
+    loop.stop()
+    await waitUntilEnded()
+  }
+
+  /// Waits for the thread's end, after somebody stopped the loop.
+  ///
+  /// - Cancellation: Not heard.
+  public func waitUntilEnded() async {
+    unsafe await withUnsafeContinuation { continuation in
+      let hasEnded = state.withLock { state in
+        if !state.hasEnded { unsafe state.waiters.append(continuation) }
+        return state.hasEnded
+      }
+      if hasEnded { unsafe continuation.resume() }
+    }
+  }
+
+  fileprivate func main() {
+    // Nobody else has the loop yet, or can close it: running it does not fail.
+    try? loop.runTurns()
+    try? loop.endTasks(grace: state.withLock { $0.grace })
+    loop.closeNow()
+    let waiters = unsafe state.withLock { state in
+      state.hasEnded = true
+      return unsafe state.waiters
+    }
+    for unsafe waiter in unsafe waiters { unsafe waiter.resume() }
+  }
+}
+
+/// What a new thread starts with.
+private final class StartContext: Sendable {
+  private let thread: LoopThread
+  private let name: String
+
+  init(_ thread: LoopThread, name: String) {
+    self.thread = thread
+    self.name = name
+  }
+
+  func run() {
+    // SAFETY: the name is copied by the call, up to 15 bytes.
+    _ = unsafe clinux_set_thread_name(name)
+    thread.main()
+  }
+}
