@@ -137,16 +137,18 @@ public class AnyFuture: @unchecked Sendable, CustomStringConvertible {
 }
 
 /// Where something was made.
+@usableFromInline
 package struct CreationSite: Sendable, CustomStringConvertible {
   package let fileID: StaticString
   package let line: UInt
 
+  @usableFromInline
   package init(_ fileID: StaticString, _ line: UInt) {
     self.fileID = fileID
     self.line = line
   }
 
-  package var description: String { "\(fileID):\(line)" }
+  @usableFromInline package var description: String { "\(fileID):\(line)" }
 }
 
 /// A future or task was used in a state that does not allow it.

@@ -67,7 +67,7 @@ extension EventLoop {
     assumeIsolated {
       $0.reportException(
         ExceptionContext(
-          .callbackFailed, "a callback threw", error: error, creationSite: $0.debug ? $0.runningSite : nil))
+          .callbackFailed, "a callback threw", error: error, creationSite: $0.isDebugging ? $0.runningSite : nil))
     }
   }
 
@@ -81,7 +81,7 @@ extension EventLoop {
 
   /// Drops what is pending, and gives the loop's descriptors back.
   func releaseEverything() {
-    timers = TimerQueue()
+    executor.timers.removeAll()
     for key in Array(watches.keys) { endWatch(key) }
     removeAllSignalHandlers()
     wakeUpWatch = nil

@@ -9,13 +9,13 @@ extension EventLoop {
     let order = shuffledOffsets(size)
     for offset in order {
       let work = ready.take(at: offset)
-      guard debug else {
-        run(work)
+      guard isDebugging else {
+        executor.run(work)
         continue
       }
       runningSite = nil
       let start = timeSource.now
-      run(work)
+      executor.run(work)
       reportIfSlow(timeSource.now.duration(since: start))
     }
     for _ in 0..<size { _ = ready.takeFirst() }

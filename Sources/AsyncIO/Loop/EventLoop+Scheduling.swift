@@ -14,10 +14,10 @@ extension EventLoop {
   /// - Returns: A handle that can cancel it. On a closed loop the callback is reported, and does not run.
   @discardableResult
   public func callSoon(
-    fileID: StaticString = #fileID, line: UInt = #line, _ callback: @escaping () throws -> Void
+    fileID: StaticString = #fileID, line: UInt = #line, _ callback: consuming @escaping () throws -> Void
   ) -> CallbackHandle {
     guard !refusesWork(fileID, line) else { return CallbackHandle(loop: ObjectIdentifier(self), ticket: .max) }
-    let ticket = executor.ready.append(.callback(debug ? marked(callback, fileID, line) : callback))
+    let ticket = executor.ready.append(.callback(isDebugging ? marked(callback, fileID, line) : callback))
     return CallbackHandle(loop: ObjectIdentifier(self), ticket: ticket)
   }
 
@@ -46,7 +46,7 @@ extension EventLoop {
   @discardableResult
   public func callLater(
     _ delay: Duration, fileID: StaticString = #fileID, line: UInt = #line,
-    _ callback: @escaping () throws -> Void
+    _ callback: consuming @escaping () throws -> Void
   ) -> TimerHandle {
     let deadline = timeSource.now.advanced(by: delay)
     return arm(deadline, isDue: delay <= .zero, marked: fileID, line, callback)
@@ -58,18 +58,18 @@ extension EventLoop {
   @discardableResult
   public func callAt(
     _ deadline: Instant, fileID: StaticString = #fileID, line: UInt = #line,
-    _ callback: @escaping () throws -> Void
+    _ callback: consuming @escaping () throws -> Void
   ) -> TimerHandle {
     arm(deadline.deadline, isDue: deadline.deadline <= timeSource.now, marked: fileID, line, callback)
   }
 
   private func arm(
     _ deadline: Deadline, isDue: Bool, marked fileID: StaticString, _ line: UInt,
-    _ callback: @escaping Callback
+    _ callback: consuming @escaping Callback
   ) -> TimerHandle {
     guard !refusesWork(fileID, line) else { return TimerHandle(loop: ObjectIdentifier(self), deadline: Instant(deadline), id: nil) }
     if isDue { pace.hasDueTimer = true }
-    let id = timers.arm(at: deadline, debug ? marked(callback, fileID, line) : callback)
+    let id = executor.timers.arm(at: deadline, isDebugging ? marked(callback, fileID, line) : callback)
     return TimerHandle(loop: ObjectIdentifier(self), deadline: Instant(deadline), id: id)
   }
 
@@ -84,7 +84,7 @@ extension EventLoop {
   }
 
   /// In debug mode a callback says where it was made, when it runs.
-  private func marked(_ callback: @escaping Callback, _ fileID: StaticString, _ line: UInt) -> Callback {
+  private func marked(_ callback: consuming @escaping Callback, _ fileID: StaticString, _ line: UInt) -> Callback {
     return {
       self.runningSite = "\(fileID):\(line)"
       try callback()

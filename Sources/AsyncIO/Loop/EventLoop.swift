@@ -39,10 +39,10 @@ public actor EventLoop {
   nonisolated let isStopping = Atomic(false)
   nonisolated let logger: Logger
 
+  var isDebugging: Bool
   var backend: any Backend
   let batchOrder: BatchOrder
   var wakeUpWatch: (any Watch)?
-  var timers = TimerQueue()
   var pace = Pace()
   var watches: [WatchKey: DescriptorWatch] = [:]
   var signals = SignalHandlers()
@@ -58,7 +58,10 @@ public actor EventLoop {
   public var exceptionHandler: ((ExceptionContext) throws -> Void)?
 
   /// Whether slow callbacks are reported, and creation sites are told in reports. See ``Configuration/debug``.
-  public var debug: Bool
+  public var debug: Bool {
+    get { isDebugging }
+    set { isDebugging = newValue }
+  }
 
   /// In debug mode, a callback or a step of a task that takes longer than this is reported. 100 ms at first.
   public var slowCallbackDuration: Duration = .milliseconds(100)
@@ -84,7 +87,7 @@ public actor EventLoop {
     }
     self.backend = backend
     logger = configuration.logger
-    debug = configuration.debug
+    isDebugging = configuration.debug
     let logger = configuration.logger
     executor.onCallbackError = { error in
       logger.error("a callback of a closed loop threw: \(error)", metadata: ["kind": "\(ExceptionContext.Kind.callbackFailed)"])

@@ -56,7 +56,7 @@ public struct TimerHandle: Sendable, CustomStringConvertible {
   public func isPending(isolation: isolated EventLoop = #isolation) -> Bool {
     isolation.requireSame(loop, "TimerHandle.isPending")
     guard let id else { return false }
-    return isolation.timers.isPending(id)
+    return isolation.executor.timers.isPending(id)
   }
 
   /// A short text for logs.
@@ -72,6 +72,6 @@ extension EventLoop {
 
   func cancelTimer(_ id: TimerID) {
     // The callback goes at the end of this function: what its captures' deinit does finds the queue in order.
-    _ = timers.cancel(id)
+    _ = executor.timers.cancel(id)
   }
 }

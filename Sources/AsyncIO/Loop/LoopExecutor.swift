@@ -4,53 +4,54 @@
 
 import Glibc
 import Synchronization
-package import SystemPackage
+import SystemPackage
 
 /// The serial executor of an ``EventLoop``, and the task executor that its tasks prefer.
 ///
 /// Invariant, and the reason for `@unchecked Sendable`: one thread at a time *holds* the loop. `holder` says which;
-/// only that thread touches `ready`, `current` and `residents`. `inbox`, `holder` and `wakeUp` are for all threads.
+/// only that thread touches `ready`, `timers`, `current`, `residents` and `outsiders`. `inbox`, `holder` and `wakeUp` are for all threads.
 @safe package final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendable {
-  package let ready = ReadyQueue()
-  package let inbox = Inbox()
+  let ready = ReadyQueue()
+  let timers = TimerQueue()
+  let inbox = Inbox()
   private let wakeUp: Mutex<WakeUpDescriptor?>
 
   /// The task whose code ran last on the loop: a hint that saves a look-up. Whoever uses it compares identities.
   /// It does not hold the task, which clears it at its end.
-  package unowned(unsafe) var current: AnyObject?
+  unowned(unsafe) var current: AnyObject?
 
   /// The objects that stand for the loop's tasks, by the identity of their Swift task. It holds them.
-  package var residents: [SwiftTaskIdentity: AnyObject] = [:]
+  let residents = IdentityTable()
 
   /// The futures that somebody outside of the loop's tasks waits for, so that closing can tell them.
-  package var outsiders: [ObjectIdentifier: AnyObject] = [:]
+  var outsiders: [ObjectIdentifier: AnyObject] = [:]
 
   /// Where an error thrown by a plain callback goes.
-  package var onCallbackError: (any Error) -> Void = { _ in }
+  var onCallbackError: (any Error) -> Void = { _ in }
 
   /// `pthread_self` of the thread that holds the loop; 0 for none. No live thread has the number of another, and a
   /// thread lets go of the loop before it ends, so a number that matches is this thread.
   private let holder = Atomic<UInt>(0)
 
-  package init() throws(SystemError) {
+  init() throws(SystemError) {
     wakeUp = Mutex(try WakeUpDescriptor())
   }
 
   // MARK: Who holds the loop
 
   /// Whether the calling thread holds the loop.
-  package var isHeldByThisThread: Bool { holder.load(ordering: .relaxed) == UInt(pthread_self()) }
+  var isHeldByThisThread: Bool { holder.load(ordering: .relaxed) == UInt(pthread_self()) }
 
   /// Whether any thread does.
-  package var isHeld: Bool { holder.load(ordering: .relaxed) != 0 }
+  var isHeld: Bool { holder.load(ordering: .relaxed) != 0 }
 
   /// Takes the loop for this thread, unless another one has it, or this one already.
-  package func acquire() -> Bool {
+  func acquire() -> Bool {
     holder.compareExchange(expected: 0, desired: UInt(pthread_self()), ordering: .acquiringAndReleasing).exchanged
   }
 
   /// Lets go of the loop.
-  package func release() { holder.store(0, ordering: .sequentiallyConsistent) }
+  func release() { holder.store(0, ordering: .sequentiallyConsistent) }
 
   package func isIsolatingCurrentContext() -> Bool? { isHeldByThisThread }
 
@@ -79,7 +80,7 @@ package import SystemPackage
   /// Leaves work for the loop's thread, and ends its wait. Any thread.
   ///
   /// - Returns: `false` when the loop is closed.
-  package func post(_ work: sending Work, evenIfClosed: Bool = false) -> Bool {
+  func post(_ work: sending Work, evenIfClosed: Bool = false) -> Bool {
     switch inbox.leave(work, evenIfClosed: evenIfClosed) {
     case .taken: return true
     case .refused: return false
@@ -90,10 +91,10 @@ package import SystemPackage
   }
 
   /// Ends the loop's wait, or its next one. Any thread.
-  package func ring() { wakeUp.withLock { $0?.ring() } }
+  func ring() { wakeUp.withLock { $0?.ring() } }
 
   /// What the loop watches, to be rung; `nil` once it is closed.
-  package var wakeUpDescriptor: FileDescriptor? {
+  var wakeUpDescriptor: FileDescriptor? {
     wakeUp.withLock { wakeUp in
       switch wakeUp {
       case .some(let descriptor): FileDescriptor(rawValue: descriptor.rawValue)
@@ -103,10 +104,10 @@ package import SystemPackage
   }
 
   /// Takes back the rings so far.
-  package func drainWakeUp() { wakeUp.withLock { $0?.drain() } }
+  func drainWakeUp() { wakeUp.withLock { $0?.drain() } }
 
   /// Refuses work of other threads but jobs, and gives the descriptor back.
-  package func close() {
+  func close() {
     inbox.close()
     wakeUp.withLock { $0 = nil }
   }
@@ -114,7 +115,7 @@ package import SystemPackage
   /// Calls back on the loop's thread: at once when this is it, else in one of its next turns.
   ///
   /// - Returns: `false` when the loop is closed, and was not told.
-  package func onLoop(_ callback: sending @escaping () -> Void) -> Bool {
+  func onLoop(_ callback: sending @escaping () -> Void) -> Bool {
     if isHeldByThisThread {
       callback()
       return true
@@ -123,7 +124,7 @@ package import SystemPackage
   }
 
   /// Moves what other threads left into the FIFO.
-  package func takeInbox() {
+  func takeInbox() {
     guard !inbox.isEmpty else { return }
     inbox.take(&scratch)
     for work in scratch { ready.append(work) }
@@ -135,8 +136,8 @@ package import SystemPackage
 
   // MARK: Work runs
 
-  /// Runs one entry of the FIFO; timers are for the loop, which has their queue.
-  package func run(_ work: consuming Work) {
+  /// Runs one entry of the FIFO.
+  func run(_ work: consuming Work) {
     switch consume work {
     case .job(let job):
       // With both executors named, a call between the loop's isolation and its preference stays in the job.
@@ -144,13 +145,21 @@ package import SystemPackage
         isolatedTo: asUnownedSerialExecutor(), taskExecutor: asUnownedTaskExecutor())
     case .callback(let callback):
       do { try callback() } catch { onCallbackError(error) }
-    case .timer, .nothing:
+    case .timer(let timer):
+      guard let callback = timers.takeDue(timer) else { return }
+      do { try callback() } catch { onCallbackError(error) }
+    case .nothing:
       break
     }
   }
 
+  /// Runs some entries from the front.
+  func runFirst(_ count: Int) {
+    for _ in 0..<count { run(ready.takeFirst()) }
+  }
+
   /// Runs all that is ready, and all that comes of it, after the loop was closed.
-  package func runLeftovers() {
+  func runLeftovers() {
     while true {
       guard acquire() else { return }
       takeInbox()

@@ -8,9 +8,9 @@ import Synchronization
 ///
 /// Order: what one thread leaves stays in its order. Invariant: a loop that says it sleeps is rung for the first entry
 /// after that, and for no other; `hasWork` is set whenever `entries` holds something.
-package final class Inbox: Sendable {
+final class Inbox: Sendable {
   /// What the thread that left something has to do about it.
-  package enum Reception: Sendable {
+  enum Reception: Sendable {
     /// Nothing: the loop is awake, or has been rung already.
     case taken
     /// Ring the loop.
@@ -28,12 +28,12 @@ package final class Inbox: Sendable {
   private let hasWork = Atomic(false)
   private let isSleeping = Atomic(false)
 
-  package init() {}
+  init() {}
 
   /// Leaves work. Any thread.
   ///
   /// - Parameter evenIfClosed: jobs of Swift tasks are taken for ever, since a task that nobody runs would hang.
-  package func leave(_ work: sending Work, evenIfClosed: Bool = false) -> Reception {
+  func leave(_ work: sending Work, evenIfClosed: Bool = false) -> Reception {
     let isTaken = entries.withLock { entries in
       if entries.isClosed && !evenIfClosed { return false }
       entries.work.append(work)
@@ -46,7 +46,7 @@ package final class Inbox: Sendable {
   }
 
   /// Takes all entries, in exchange for an empty array whose memory is used again. The loop's thread.
-  package func take(_ emptied: inout [Work]) {
+  func take(_ emptied: inout [Work]) {
     guard hasWork.load(ordering: .acquiring) else { return }
     entries.withLock { entries in
       hasWork.store(false, ordering: .relaxed)
@@ -55,12 +55,12 @@ package final class Inbox: Sendable {
   }
 
   /// Whether there is something to take. The loop's thread.
-  package var isEmpty: Bool { !hasWork.load(ordering: .acquiring) }
+  var isEmpty: Bool { !hasWork.load(ordering: .acquiring) }
 
   /// Says that the loop is about to wait.
   ///
   /// - Returns: `false` when it must not, because something came in before.
-  package func willSleep() -> Bool {
+  func willSleep() -> Bool {
     isSleeping.store(true, ordering: .sequentiallyConsistent)
     if !hasWork.load(ordering: .sequentiallyConsistent) { return true }
     didWake()
@@ -68,11 +68,11 @@ package final class Inbox: Sendable {
   }
 
   /// Says that the loop is awake.
-  package func didWake() { isSleeping.store(false, ordering: .relaxed) }
+  func didWake() { isSleeping.store(false, ordering: .relaxed) }
 
   /// Refuses all but jobs from now on.
-  package func close() { entries.withLock { $0.isClosed = true } }
+  func close() { entries.withLock { $0.isClosed = true } }
 
   /// Whether the inbox was closed. Any thread.
-  package var isClosed: Bool { entries.withLock { $0.isClosed } }
+  var isClosed: Bool { entries.withLock { $0.isClosed } }
 }

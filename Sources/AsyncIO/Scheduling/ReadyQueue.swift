@@ -6,31 +6,31 @@
 ///
 /// Invariant: entry *t* (its ticket, counted from the first entry ever) stands at `t & mask`; those of
 /// `head ..< tail` are initialized, all others are not; the capacity is a power of two.
-@safe package final class ReadyQueue {
+@safe final class ReadyQueue {
   /// The number of an entry; none is given twice.
-  package typealias Ticket = UInt64
+  typealias Ticket = UInt64
 
   private var ring: UnsafeMutablePointer<Work>
   private var mask: UInt64
   private var head: UInt64 = 0
   private var tail: UInt64 = 0
 
-  package init() {
+  init() {
     // SAFETY: the ring is owned by this object, and freed in deinit.
     unsafe ring = .allocate(capacity: Int(Self.smallest))
     mask = Self.smallest - 1
   }
 
   /// The number of entries, cancelled ones included.
-  package var count: Int { Int(tail - head) }
+  var count: Int { Int(tail - head) }
 
-  package var isEmpty: Bool { head == tail }
+  var isEmpty: Bool { head == tail }
 
   /// Adds work at the end.
   ///
   /// - Complexity: O(1), amortized; no allocation but for growth.
   @discardableResult
-  package func append(_ work: consuming Work) -> Ticket {
+  func append(_ work: consuming Work) -> Ticket {
     if tail - head > mask { resize(to: (mask + 1) * 2) }
     let ticket = tail
     // SAFETY: tail's place is uninitialized, by the invariant.
@@ -40,7 +40,7 @@
   }
 
   /// Takes the first entry. The queue must not be empty.
-  package func takeFirst() -> Work {
+  func takeFirst() -> Work {
     precondition(head != tail, "ReadyQueue.takeFirst: the queue is empty")
     // SAFETY: head's place is initialized, and becomes uninitialized as head moves on.
     let work = unsafe (ring + Int(head & mask)).move()
@@ -49,19 +49,19 @@
   }
 
   /// Takes the entry at a place counted from the front, and leaves `nothing` there.
-  package func take(at offset: Int) -> Work { exchange(head + UInt64(offset)) ?? .nothing }
+  func take(at offset: Int) -> Work { exchange(head + UInt64(offset)) ?? .nothing }
 
   /// Cancels an entry: its callback is released now, and will not run.
   ///
   /// - Returns: `false` when it has run, or was cancelled before.
   @discardableResult
-  package func cancel(_ ticket: Ticket) -> Bool {
+  func cancel(_ ticket: Ticket) -> Bool {
     // The callback goes at the end of this function: what its captures' deinit does finds the queue in order.
     if case .callback = exchange(ticket) { true } else { false }
   }
 
   /// Whether an entry still waits for its turn.
-  package func isPending(_ ticket: Ticket) -> Bool {
+  func isPending(_ ticket: Ticket) -> Bool {
     guard ticket >= head, ticket < tail else { return false }
     // SAFETY: the ticket is in head ..< tail.
     if case .callback = unsafe ring[Int(ticket & mask)] { return true }
@@ -69,7 +69,7 @@
   }
 
   /// Gives memory back after a burst. The loop calls it when the queue is empty.
-  package func releaseExcess() {
+  func releaseExcess() {
     if mask + 1 > Self.kept && isEmpty { resize(to: Self.smallest) }
   }
 

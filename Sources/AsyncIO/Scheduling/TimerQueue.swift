@@ -16,7 +16,7 @@ package struct TimerID: Hashable, Sendable {
 /// Invariant: `heap` is a 4-ary min-heap over (deadline, order of arming); the slot of each entry says where in the
 /// heap it is; a slot with a callback is in use; free slots are chained from `firstFree`. `order` is never given twice,
 /// so a stale name matches nothing.
-package struct TimerQueue {
+final class TimerQueue {
   private struct Entry {
     var deadline: Deadline
     var order: UInt64
@@ -36,23 +36,21 @@ package struct TimerQueue {
 
   private var heap: [Entry] = []
   private var slots: [Slot] = []
-  private var firstFree = Self.none
+  private var firstFree = TimerQueue.none
   private var nextOrder: UInt64 = 0
   /// Slots in use.
   private var used = 0
 
-  package init() {}
-
   /// The number of armed timers.
-  package var count: Int { heap.count }
+  var count: Int { heap.count }
 
   /// The deadline of the first one.
-  package var earliest: Deadline? { heap.first?.deadline }
+  var earliest: Deadline? { heap.first?.deadline }
 
   /// Arms a timer.
   ///
   /// - Complexity: O(log n).
-  package mutating func arm(at deadline: Deadline, _ callback: @escaping Callback) -> TimerID {
+  func arm(at deadline: Deadline, _ callback: @escaping Callback) -> TimerID {
     let order = nextOrder
     nextOrder += 1
     used += 1
@@ -63,14 +61,14 @@ package struct TimerQueue {
   }
 
   /// Whether a timer has neither run nor been cancelled.
-  package func isPending(_ id: TimerID) -> Bool {
+  func isPending(_ id: TimerID) -> Bool {
     id.slot < slots.count && slots[Int(id.slot)].order == id.order && slots[Int(id.slot)].callback != nil
   }
 
   /// Ends a pending timer, and returns its callback, for the caller to let go of.
   ///
   /// - Complexity: O(log n).
-  package mutating func cancel(_ id: TimerID) -> Callback? {
+  func cancel(_ id: TimerID) -> Callback? {
     guard isPending(id) else { return nil }
     let place = slots[Int(id.slot)].place
     if place != Self.none { removeFromHeap(Int(place)) }
@@ -78,7 +76,7 @@ package struct TimerQueue {
   }
 
   /// Makes the first timer due, if its deadline has come.
-  package mutating func popDue(_ now: Deadline) -> TimerID? {
+  func popDue(_ now: Deadline) -> TimerID? {
     guard let first = heap.first, first.deadline <= now, first.deadline != .never else { return nil }
     removeFromHeap(0)
     slots[Int(first.slot)].place = Self.none
@@ -86,11 +84,22 @@ package struct TimerQueue {
   }
 
   /// Takes the callback of a due timer, to run it; `nil` when it was cancelled meanwhile.
-  package mutating func takeDue(_ id: TimerID) -> Callback? {
+  func takeDue(_ id: TimerID) -> Callback? {
     isPending(id) ? free(id.slot) : nil
   }
 
-  private mutating func free(_ slot: UInt32) -> Callback? {
+  /// Ends all timers.
+  func removeAll() {
+    // The callbacks go at the end of this function: what their captures' deinit does finds the queue in order.
+    let callbacks = slots
+    heap = []
+    slots = []
+    firstFree = Self.none
+    used = 0
+    withExtendedLifetime(callbacks) {}
+  }
+
+  private func free(_ slot: UInt32) -> Callback? {
     let callback = slots[Int(slot)].callback
     slots[Int(slot)].callback = nil
     slots[Int(slot)].place = firstFree
@@ -100,7 +109,7 @@ package struct TimerQueue {
     return callback
   }
 
-  private mutating func removeFromHeap(_ place: Int) {
+  private func removeFromHeap(_ place: Int) {
     let last = heap.removeLast()
     if place < heap.count {
       put(last, at: place)
@@ -109,7 +118,7 @@ package struct TimerQueue {
     }
   }
 
-  private mutating func takeSlot(_ slot: Slot) -> UInt32 {
+  private func takeSlot(_ slot: Slot) -> UInt32 {
     if firstFree == Self.none {
       slots.append(slot)
       return UInt32(slots.count - 1)
@@ -120,7 +129,7 @@ package struct TimerQueue {
     return index
   }
 
-  private mutating func siftUp(_ start: Int) {
+  private func siftUp(_ start: Int) {
     var place = start
     let entry = heap[place]
     while place > 0 {
@@ -132,7 +141,7 @@ package struct TimerQueue {
     if place != start { put(entry, at: place) }
   }
 
-  private mutating func siftDown(_ start: Int) {
+  private func siftDown(_ start: Int) {
     var place = start
     let entry = heap[place]
     while true {
@@ -150,13 +159,13 @@ package struct TimerQueue {
     if place != start { put(entry, at: place) }
   }
 
-  private mutating func put(_ entry: Entry, at place: Int) {
+  private func put(_ entry: Entry, at place: Int) {
     heap[place] = entry
     slots[Int(entry.slot)].place = UInt32(place)
   }
 
   /// After a mass cancellation the arrays go; names given out stay stale, since `order` goes on.
-  private mutating func giveBackMemory() {
+  private func giveBackMemory() {
     guard slots.count > 1_024 else { return }
     if used == 0 {
       heap = []
@@ -172,7 +181,7 @@ package struct TimerQueue {
   }
 
   /// Drops the free slots behind the last one in use, and chains the others anew.
-  private mutating func dropTrailingFreeSlots() {
+  private func dropTrailingFreeSlots() {
     let end = (slots.lastIndex { $0.callback != nil } ?? -1) + 1
     slots = Array(slots[..<end])
     firstFree = Self.none

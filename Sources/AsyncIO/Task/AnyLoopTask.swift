@@ -31,6 +31,7 @@ public class AnyLoopTask: AnyFuture, @unchecked Sendable {
   private final let givenName: String?
   private final let number: UInt64
 
+  @usableFromInline
   init(loop: EventLoop, name: String?, site: CreationSite) {
     givenName = name
     number = Self.lastNumber.add(1, ordering: .relaxed).newValue
@@ -62,6 +63,7 @@ public class AnyLoopTask: AnyFuture, @unchecked Sendable {
   /// Says that the body is about to run; called by the task's own first job.
   ///
   /// - Returns: `false` when it was cancelled before, and must not run.
+  @usableFromInline
   final func begin() -> Bool {
     unsafe loop.executor.current = self
     if due != .nothing {
@@ -72,7 +74,22 @@ public class AnyLoopTask: AnyFuture, @unchecked Sendable {
     return true
   }
 
+  /// Claims the right to end with a value; a request that is due ends it cancelled instead.
+  @usableFromInline
+  final func beginReturning() -> Bool {
+    if due == .cancellation {
+      endCancelled()
+      return false
+    }
+    return beginEnding()
+  }
+
+  /// Ends with the value that was written since `beginReturning`.
+  @usableFromInline
+  final func endReturning() { leave(.value) }
+
   /// Ends with the error that the body threw.
+  @usableFromInline
   final func end(throwing error: any Error) {
     if error is CancellationError { return endCancelled() }
     guard beginEnding() else { return }

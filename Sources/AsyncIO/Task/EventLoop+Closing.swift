@@ -46,7 +46,7 @@ extension EventLoop {
     }
     repeat {
       executor.takeInbox()
-      while !executor.ready.isEmpty { run(executor.ready.takeFirst()) }
+      while !executor.ready.isEmpty { executor.run(executor.ready.takeFirst()) }
     } while !executor.inbox.isEmpty
   }
 

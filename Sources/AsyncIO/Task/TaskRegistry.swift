@@ -21,22 +21,23 @@ extension LoopExecutor {
 
   /// All tasks that have not ended, in order of creation.
   var tasks: [AnyLoopTask] {
-    residents.values.map { unsafe unsafeDowncast($0, to: AnyLoopTask.self) }
+    residents.objects.map { unsafe unsafeDowncast($0, to: AnyLoopTask.self) }
       .sorted { $0.creationNumber < $1.creationNumber }
   }
 
   func remember(_ task: AnyLoopTask) {
-    if let identity = task.identity { residents[identity] = task }
+    if let identity = task.identity { residents.insert(task, for: identity) }
   }
 
   func forget(_ task: AnyLoopTask) {
-    if let identity = task.identity { residents[identity] = nil }
+    if let identity = task.identity { residents.remove(identity) }
     if unsafe current === task { unsafe current = nil }
   }
 }
 
 extension AnyLoopTask {
   /// Enters the registry. Called once, in the creating call.
+  @usableFromInline
   final func start(_ swiftTask: consuming Task<Void, any Error>) {
     self.swiftTask = swiftTask
     loop.executor.remember(self)
