@@ -9,7 +9,8 @@ enum AsyncIOWorkloads {
   static func soonBatch(_ n: Int) throws -> UInt64 {
     try measured { loop in
       let count = Count(n, loop.createFuture())
-      for _ in 0..<n { loop.callSoon { count.down() } }
+      let callback = { count.down() }
+      for _ in 0..<n { loop.callSoon(callback) }
       try await count.end.value
     }
   }
@@ -17,7 +18,12 @@ enum AsyncIOWorkloads {
   static func soonChain(_ n: Int) throws -> UInt64 {
     try measured { loop in
       let count = Count(n, loop.createFuture())
-      link(loop, count)
+      let chain = Chain()
+      chain.link = { [unowned chain] in
+        count.down()
+        if count.left > 0 { loop.callSoon(chain.link) }
+      }
+      loop.callSoon(chain.link)
       try await count.end.value
     }
   }
@@ -25,9 +31,10 @@ enum AsyncIOWorkloads {
   static func threadsafe(_ n: Int) throws -> UInt64 {
     try measured { loop in
       let count = Count(n, loop.createFuture())
+      let callback: @Sendable (isolated EventLoop) -> Void = { _ in count.down() }
       inThread {
         for _ in 0..<n {
-          do { try loop.callSoonThreadsafe { _ in count.down() } } catch { fatalError("\(error)") }
+          do { try loop.callSoonThreadsafe(callback) } catch { fatalError("\(error)") }
         }
       }
       try await count.end.value
@@ -63,11 +70,6 @@ enum AsyncIOWorkloads {
     }
   }
 
-  private static func link(_ loop: isolated EventLoop, _ count: Count) {
-    count.down()
-    if count.left > 0 { loop.callSoon { link(loop, count) } }
-  }
-
   private static func measured(
     _ body: @escaping @Sendable (isolated EventLoop) async throws -> Void
   ) throws -> UInt64 {
@@ -93,6 +95,10 @@ private final class Count: @unchecked Sendable {
     left -= 1
     if left == 0 { try? end.setResult() }
   }
+}
+
+private final class Chain {
+  var link: () -> Void = {}
 }
 
 private final class Counter {

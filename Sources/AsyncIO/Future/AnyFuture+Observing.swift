@@ -39,19 +39,21 @@ extension AnyFuture {
 
   /// Resumes the tasks that wait, and schedules the callbacks. The loop's thread.
   final func tellObservers() {
-    let ready = loop.executor.ready
     if isAwaitedFromOutside { loop.executor.outsiders[ObjectIdentifier(self)] = nil }
-    observers.takeAll { observers, observer in
-      switch observer {
-      case .continuation(let continuation): unsafe continuation.resume()
-      case .callback(let token, let callback):
-        // The closure keeps the future, and so its outcome, until the callback has run.
-        observers.noteScheduled(token, ready.append(.callback { [self] in try extended(callback) }))
-      }
+    guard let (first, others) = observers.takeAll() else { return }
+    tell(first)
+    for observer in others { tell(observer) }
+  }
+
+  private final func tell(_ observer: Observers.Observer) {
+    switch observer {
+    case .continuation(let continuation): unsafe continuation.resume()
+    case .callback(let token, let callback): schedule(token, callback)
     }
   }
 
   private final func schedule(_ token: DoneCallbackToken, _ callback: @escaping Callback) {
+    // The closure keeps the future, and so its outcome, until the callback has run.
     observers.noteScheduled(
       token, loop.executor.ready.append(.callback { [self] in try extended(callback) }))
   }

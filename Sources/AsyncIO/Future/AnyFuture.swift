@@ -29,6 +29,7 @@ public class AnyFuture: @unchecked Sendable, CustomStringConvertible {
   final var isAwaitedFromOutside = false
   final let site: CreationSite
 
+  @usableFromInline
   init(loop: EventLoop, site: CreationSite) {
     self.loop = loop
     self.site = site
@@ -66,6 +67,7 @@ public class AnyFuture: @unchecked Sendable, CustomStringConvertible {
   }
 
   /// Throws what stands in the place of a value. For `result()` of the subclasses.
+  @usableFromInline
   final func throwUnlessValue() throws {
     if state.load(ordering: .acquiring) == .value { return }
     if let error = try error() { throw error }
@@ -109,6 +111,7 @@ public class AnyFuture: @unchecked Sendable, CustomStringConvertible {
   }
 
   /// Claims the right to write the outcome.
+  @usableFromInline
   final func beginEnding() -> Bool {
     state.compareExchange(expected: .pending, desired: .ending, ordering: .acquiringAndReleasing).exchanged
   }
@@ -131,6 +134,10 @@ public class AnyFuture: @unchecked Sendable, CustomStringConvertible {
         .errorNeverRetrieved, "it ended with an error that nobody read", error: failure, taskName: reportedName,
         creationSite: "\(site)"))
   }
+
+  /// Publishes the value that was written since `beginEnding`.
+  @usableFromInline
+  final func endWithValue() { end(.value) }
 
   /// The name of a task, for reports.
   var reportedName: String? { nil }
@@ -164,6 +171,7 @@ public struct InvalidStateError: Error, Hashable, Sendable, CustomStringConverti
   /// Which state it was.
   public let state: State
 
+  @usableFromInline
   package init(_ state: State) {
     self.state = state
   }

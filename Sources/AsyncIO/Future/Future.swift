@@ -20,23 +20,26 @@
 ///   to keep it.
 public final class Future<Success: Sendable>: AnyFuture, Awaitable, @unchecked Sendable {
   // By the invariant of `AnyFuture`: written once, by the one that ends it, before the end can be seen.
-  private var value: Success?
+  @usableFromInline var outcome: Success?
 
+  @usableFromInline
   package override init(loop: EventLoop, site: CreationSite) {
     super.init(loop: loop, site: site)
   }
 
   /// The value, of a future that has ended with one. See ``Awaitable/result()``.
+  @inlinable
   public func result() throws -> Success {
     try throwUnlessValue()
-    guard let value else { throw InvalidStateError(.notDone) }
-    return value
+    guard let outcome else { throw InvalidStateError(.notDone) }
+    return outcome
   }
 
   /// Ends it with a value.
   ///
   /// - Threading: Any thread. Those who wait are resumed on the loop.
   /// - Throws: ``InvalidStateError`` when it has ended already, also by a cancel.
+  @inlinable
   public func setResult(_ value: Success) throws(InvalidStateError) {
     guard end(with: value) else { throw InvalidStateError(.alreadyDone) }
   }
@@ -56,11 +59,11 @@ public final class Future<Success: Sendable>: AnyFuture, Awaitable, @unchecked S
   }
 
   /// Ends it with a value, unless it has ended.
-  @discardableResult
+  @discardableResult @inlinable
   package func end(with value: Success) -> Bool {
     guard beginEnding() else { return false }
-    self.value = value
-    end(.value)
+    outcome = value
+    endWithValue()
     return true
   }
 }
@@ -77,6 +80,7 @@ extension EventLoop {
   /// Creates a pending future of this loop.
   ///
   /// - Threading: Any thread.
+  @inlinable
   public nonisolated func createFuture<Success: Sendable>(
     of type: Success.Type = Success.self, fileID: StaticString = #fileID, line: UInt = #line
   ) -> Future<Success> {

@@ -45,14 +45,12 @@ struct Observers {
     scheduled.append((token, ticket))
   }
 
-  /// Takes all that wait for the end, first in first out.
-  mutating func takeAll(_ body: (inout Observers, Observer) -> Void) {
-    guard let first = first else { return }
-    let others = others
-    self.first = nil
-    self.others = []
-    body(&self, first)
-    for observer in others { body(&self, observer) }
+  /// Takes all that wait for the end: the first, and the others in order.
+  mutating func takeAll() -> (first: Observer, others: [Observer])? {
+    guard let first = first.take() else { return nil }
+    if others.isEmpty { return (first, []) }
+    defer { others = [] }
+    return (first, others)
   }
 }
 

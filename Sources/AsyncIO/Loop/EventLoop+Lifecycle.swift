@@ -49,12 +49,14 @@ extension EventLoop {
     assumeIsolated { loop in
       loop.watchMainQueue(isMainThread: getpid() == gettid())
       // A cycle for the length of the run, and not a weak reference: that would slow down each later retain of the loop.
+      unsafe loop.executor.loop = loop
       let report = loop.executor.onCallbackError
       loop.executor.onCallbackError = { error in loop.callbackFailed(error) }
       repeat { loop.turn() } while !loop.isStopping.load(ordering: .acquiring)
       loop.mainQueueWatch?.end()
       loop.mainQueueWatch = nil
       loop.executor.onCallbackError = report
+      unsafe loop.executor.loop = nil
     }
     isStopping.store(false, ordering: .relaxed)
     ThreadLocals.running = nil

@@ -31,7 +31,11 @@ extension EventLoop {
   public nonisolated func callSoonThreadsafe(
     _ callback: @escaping @Sendable (isolated EventLoop) throws -> Void
   ) throws(LoopClosedError) {
-    let isTaken = executor.post(.callback { try self.assumeIsolated(callback) })
+    // SAFETY: the two structures hold one function each, whose types differ in isolation, which the thread that runs it has,
+    // and in the class of the one parameter, which is this loop. (A closure around it would cost an allocation, and a bare
+    // function would get a thunk.)
+    let erased = unsafe unsafeBitCast(IsolatedCallback(call: callback), to: PostedCallback.self)
+    let isTaken = executor.post(.posted(erased))
     guard isTaken else { throw LoopClosedError() }
   }
 
@@ -90,4 +94,9 @@ extension EventLoop {
       try callback()
     }
   }
+}
+
+/// A callback with its isolation, as it comes in.
+private struct IsolatedCallback {
+  let call: @Sendable (isolated EventLoop) throws -> Void
 }

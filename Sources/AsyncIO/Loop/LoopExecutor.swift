@@ -16,6 +16,9 @@ import SystemPackage
   let inbox = Inbox()
   private let wakeUp: Mutex<WakeUpDescriptor?>
 
+  /// The loop, while one of its threads runs it; it holds this executor.
+  unowned(unsafe) var loop: AnyObject?
+
   /// The task whose code ran last on the loop: a hint that saves a look-up. Whoever uses it compares identities.
   /// It does not hold the task, which clears it at its end.
   unowned(unsafe) var current: AnyObject?
@@ -52,6 +55,14 @@ import SystemPackage
 
   /// Lets go of the loop.
   func release() { holder.store(0, ordering: .sequentiallyConsistent) }
+
+  package func asUnownedSerialExecutor() -> UnownedSerialExecutor {
+    unsafe UnownedSerialExecutor(ordinary: self)
+  }
+
+  package func asUnownedTaskExecutor() -> UnownedTaskExecutor {
+    unsafe UnownedTaskExecutor(ordinary: self)
+  }
 
   package func isIsolatingCurrentContext() -> Bool? { isHeldByThisThread }
 
@@ -126,13 +137,12 @@ import SystemPackage
   /// Moves what other threads left into the FIFO.
   func takeInbox() {
     guard !inbox.isEmpty else { return }
-    inbox.take(&scratch)
-    for work in scratch { ready.append(work) }
-    scratch.removeAll(keepingCapacity: scratch.capacity <= Self.keptScratch)
+    spare = inbox.take(spare)
+    ready.append(movingFrom: spare)
   }
 
-  private var scratch: [Work] = []
-  private static let keptScratch = 16_384
+  /// The queue, empty, that the inbox gets in exchange for a full one.
+  private var spare = ReadyQueue()
 
   // MARK: Work runs
 
@@ -148,6 +158,9 @@ import SystemPackage
     case .timer(let timer):
       guard let callback = timers.takeDue(timer) else { return }
       do { try callback() } catch { onCallbackError(error) }
+    case .posted(let callback):
+      guard let loop = unsafe loop else { return }
+      do { try callback.call(loop) } catch { onCallbackError(error) }
     case .nothing:
       break
     }

@@ -7,7 +7,7 @@ import Synchronization
 /// Work that other threads leave for the loop.
 ///
 /// Order: what one thread leaves stays in its order. Invariant: a loop that says it sleeps is rung for the first entry
-/// after that, and for no other; `hasWork` is set whenever `entries` holds something.
+/// after that, and for no other; `hasWork` says whether the queue holds something, and changes under the lock only.
 final class Inbox: Sendable {
   /// What the thread that left something has to do about it.
   enum Reception: Sendable {
@@ -19,56 +19,55 @@ final class Inbox: Sendable {
     case refused
   }
 
-  private struct Entries {
-    var work: [Work] = []
+  private struct Entries: ~Copyable {
+    var work = ReadyQueue()
     var isClosed = false
+    var isSleeping = false
   }
 
   private let entries = Mutex(Entries())
   private let hasWork = Atomic(false)
-  private let isSleeping = Atomic(false)
-
-  init() {}
 
   /// Leaves work. Any thread.
   ///
   /// - Parameter evenIfClosed: jobs of Swift tasks are taken for ever, since a task that nobody runs would hang.
   func leave(_ work: sending Work, evenIfClosed: Bool = false) -> Reception {
-    let isTaken = entries.withLock { entries in
-      if entries.isClosed && !evenIfClosed { return false }
+    // Moved out of the optional, since a capture would be copied: a retain and a release an entry.
+    var work = Optional(work)
+    return entries.withLock { entries in
+      guard !entries.isClosed || evenIfClosed, let work = work.take() else { return .refused }
+      if entries.work.isEmpty { hasWork.store(true, ordering: .releasing) }
       entries.work.append(work)
-      // Under the lock, so that nobody takes the entries between the two, and leaves the mark behind.
-      hasWork.store(true, ordering: .sequentiallyConsistent)
-      return true
+      guard entries.isSleeping else { return .taken }
+      entries.isSleeping = false
+      return .mustRing
     }
-    guard isTaken else { return .refused }
-    return isSleeping.exchange(false, ordering: .sequentiallyConsistent) ? .mustRing : .taken
   }
 
-  /// Takes all entries, in exchange for an empty array whose memory is used again. The loop's thread.
-  func take(_ emptied: inout [Work]) {
-    guard hasWork.load(ordering: .acquiring) else { return }
+  /// Takes all entries, in exchange for an empty queue whose memory is used again. The loop's thread.
+  func take(_ emptied: ReadyQueue) -> ReadyQueue {
     entries.withLock { entries in
       hasWork.store(false, ordering: .relaxed)
-      swap(&entries.work, &emptied)
+      defer { entries.work = emptied }
+      return entries.work
     }
   }
 
-  /// Whether there is something to take. The loop's thread.
+  /// Whether there is nothing to take. The loop's thread.
   var isEmpty: Bool { !hasWork.load(ordering: .acquiring) }
 
   /// Says that the loop is about to wait.
   ///
   /// - Returns: `false` when it must not, because something came in before.
   func willSleep() -> Bool {
-    isSleeping.store(true, ordering: .sequentiallyConsistent)
-    if !hasWork.load(ordering: .sequentiallyConsistent) { return true }
-    didWake()
-    return false
+    entries.withLock { entries in
+      entries.isSleeping = entries.work.isEmpty
+      return entries.isSleeping
+    }
   }
 
   /// Says that the loop is awake.
-  func didWake() { isSleeping.store(false, ordering: .relaxed) }
+  func didWake() { entries.withLock { $0.isSleeping = false } }
 
   /// Refuses all but jobs from now on.
   func close() { entries.withLock { $0.isClosed = true } }

@@ -6,7 +6,10 @@
 ///
 /// Invariant: entry *t* (its ticket, counted from the first entry ever) stands at `t & mask`; those of
 /// `head ..< tail` are initialized, all others are not; the capacity is a power of two.
-@safe final class ReadyQueue {
+///
+/// `@unchecked Sendable`: a queue belongs to the thread that holds the loop, or stands in the inbox and is used under its
+/// lock; it moves between the two in an exchange under that lock.
+@safe final class ReadyQueue: @unchecked Sendable {
   /// The number of an entry; none is given twice.
   typealias Ticket = UInt64
 
@@ -40,12 +43,21 @@
   }
 
   /// Takes the first entry. The queue must not be empty.
+  ///
+  /// Never inlined: in a loop that runs what it takes, the exclusivity checks of the properties would come back, two an entry.
+  @inline(never)
   func takeFirst() -> Work {
     precondition(head != tail, "ReadyQueue.takeFirst: the queue is empty")
     // SAFETY: head's place is initialized, and becomes uninitialized as head moves on.
     let work = unsafe (ring + Int(head & mask)).move()
     head += 1
     return work
+  }
+
+  /// Moves all entries of another queue to the end of this one.
+  func append(movingFrom other: ReadyQueue) {
+    while !other.isEmpty { append(other.takeFirst()) }
+    other.releaseExcess()
   }
 
   /// Takes the entry at a place counted from the front, and leaves `nothing` there.

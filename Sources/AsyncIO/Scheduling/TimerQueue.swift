@@ -84,6 +84,9 @@ final class TimerQueue {
   }
 
   /// Takes the callback of a due timer, to run it; `nil` when it was cancelled meanwhile.
+  ///
+  /// Never inlined: see `ReadyQueue.takeFirst`.
+  @inline(never)
   func takeDue(_ id: TimerID) -> Callback? {
     isPending(id) ? free(id.slot) : nil
   }

@@ -5,6 +5,11 @@
 /// A plain callback. One that throws is reported to the loop's exception handler.
 package typealias Callback = () throws -> Void
 
+/// A callback from another thread, which gets the loop as its argument.
+package struct PostedCallback {
+  package let call: (AnyObject) throws -> Void
+}
+
 /// One entry of the loop's FIFO.
 ///
 /// `@unchecked Sendable`: a callback that crosses threads inside of a `Work` came in through a `sending` parameter,
@@ -12,6 +17,8 @@ package typealias Callback = () throws -> Void
 package enum Work: @unchecked Sendable {
   /// A plain callback.
   case callback(Callback)
+  /// A callback that another thread posted; it gets the loop.
+  case posted(PostedCallback)
   /// A piece of a Swift task, ready to run.
   case job(UnownedJob)
   /// A timer that is due; its callback stays in the timer queue, where it can still be cancelled.

@@ -11,6 +11,7 @@ extension Awaitable {
   /// - Threading: Any thread. In a task of another loop: ``WrongLoopError``.
   /// - Throws: The error with which it ended, or `CancellationError`; ``LoopClosedError`` when its loop was closed before the
   ///   end; ``AwaitsItselfError`` in a task that awaits itself.
+  @inlinable
   public var value: Success {
     get async throws {
       try await waitUntilDone()
@@ -21,6 +22,7 @@ extension Awaitable {
 
 extension AnyFuture {
   /// Waits for the end, whatever it is.
+  @usableFromInline
   package final func waitUntilDone() async throws {
     if isDone { return }
     let executor = loop.executor

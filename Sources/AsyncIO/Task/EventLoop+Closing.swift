@@ -26,6 +26,8 @@ extension EventLoop {
     guard phase.compareExchange(expected: .idle, desired: .closing, ordering: .acquiringAndReleasing).exchanged
     else { return executor.release() }
     assumeIsolated { loop in
+      unsafe executor.loop = loop
+      defer { unsafe executor.loop = nil }
       loop.abandonTasks()
       loop.abandonOutsiders()
       loop.releaseEverything()

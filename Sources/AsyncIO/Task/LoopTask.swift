@@ -25,24 +25,25 @@
 /// - Threading: Reading, awaiting and cancelling is legal from any thread.
 public final class LoopTask<Success: Sendable>: AnyLoopTask, Awaitable, @unchecked Sendable {
   // By the invariant of `AnyFuture`: written once, by the one that ends it, before the end can be seen.
-  @usableFromInline var value: Success?
+  @usableFromInline var outcome: Success?
 
   @usableFromInline override init(loop: EventLoop, name: String?, site: CreationSite) {
     super.init(loop: loop, name: name, site: site)
   }
 
   /// The value, of a task that has ended with one. See ``Awaitable/result()``.
+  @inlinable
   public func result() throws -> Success {
     try throwUnlessValue()
-    guard let value else { throw InvalidStateError(.notDone) }
-    return value
+    guard let outcome else { throw InvalidStateError(.notDone) }
+    return outcome
   }
 
   /// Ends with the value that the body returned.
   @inlinable
   func end(returning value: Success) {
     guard beginReturning() else { return }
-    self.value = value
+    outcome = value
     endReturning()
   }
 }
