@@ -68,13 +68,3 @@ extension Duration {
     }
   }
 }
-
-/// A value that a function cannot work with.
-public struct InvalidArgumentError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// The function, the fact and the cure.
-  public let description: String
-
-  package init(_ description: String) {
-    self.description = description
-  }
-}
