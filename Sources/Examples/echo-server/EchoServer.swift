@@ -1,27 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A TCP service that sends back whatever its clients send: the command line, and the life of the process.
+
+import ArgumentParser
 import AsyncIO
-final class Counter { var n = 0 }
-@main struct EchoServer { static func main() throws { try EventLoop.run { loop in
-    let counter = Counter()
-    var hits = 0
-    loop.callSoon { counter.n += 1; hits += 1; loop.callSoon { counter.n += 1 } }
-    let task = loop.createTask { counter.n += 1; hits += 1; loop.callSoon { hits += 1 } }
-    try await task.value
-    try await sleep(for: .milliseconds(5))
-    let h = loop.callLater(.milliseconds(3)) { print("never") }
-    h.cancel()
-    print(hits, counter.n, task, AnyLoopTask.current!.name)
-    task.addDoneCallback { print("done") }
-    let t2 = loop.createTask { try await sleep(for: .seconds(10)) }
-    try await sleep(for: .milliseconds(5))
-    t2.cancel("bored")
-    do { try await t2.value } catch { print(error, t2.cancellationReason!) }
-    await MainActor.run { print("main actor") }
-    print("back")
-    async let x = 5
-    print(await x)
-    try await Task.sleep(for: .milliseconds(3))
-    let q = loop.createTask { [unowned loop] in do { try await Task.sleep(for: .seconds(10)) } catch { print("heard", error, loop.isRunning) } }
-    try await sleep(for: .milliseconds(5))
-    q.cancel()
-    try await q.value
- } } }
+import Glibc
+import SystemPackage
+
+@main
+struct EchoServer: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "echo-server",
+    abstract: "Sends back whatever its clients send, over TCP, until SIGTERM or SIGINT.")
+
+  @Option(help: "The address to listen on: IPv4, IPv6 or localhost.")
+  var host = "127.0.0.1"
+
+  @Option(parsing: .unconditional, help: "The port to listen on; 0 for any that is free.")
+  var port = 7000
+
+  func run() throws {
+    let address = try SocketAddress(host: host, port: port)
+    try EventLoop.run { loop in
+      let acceptor = try Acceptor(listeningOn: address)
+      let service = loop.createTask(name: "accept") { try await acceptor.run(on: loop) }
+      for signal in [SIGTERM, SIGINT] {
+        try loop.addSignalHandler(signal) { service.cancel("signal \(signal)") }
+      }
+      // Not `print`, which would keep the line in a buffer when standard output is a pipe.
+      try FileDescriptor.standardOutput.writeAll("listening on \(acceptor.address)\n".utf8)
+      do {
+        try await service.value
+      } catch is CancellationError {
+        // A signal. The connections that are left are tasks of the loop, which ends them now.
+      }
+    }
+  }
+}
