@@ -2,7 +2,7 @@
 //
 // Where a socket is: an IP address and a port, in the form that the kernel takes.
 
-import Glibc
+package import Glibc
 
 /// An IPv4 or IPv6 address with a port.
 ///
@@ -21,7 +21,9 @@ package struct SocketAddress: Sendable {
       throw InvalidArgumentError("port \(port) is out of range; give a number from 0 to 65535")
     }
     let literal = host == "localhost" ? "127.0.0.1" : host
-    if let address = Self.ipv4(literal, portNumber) ?? Self.ipv6(literal, portNumber) {
+    // C would end the text at a zero byte, and so take for an address what is none.
+    let isText = !literal.utf8.contains(0)
+    if isText, let address = Self.ipv4(literal, portNumber) ?? Self.ipv6(literal, portNumber) {
       self = address
     } else {
       throw InvalidArgumentError(
@@ -57,10 +59,8 @@ package struct SocketAddress: Sendable {
 
   /// `inet_pton(3)`; the address is an `in_addr` or an `in6_addr`, as the family says.
   private static func parse(_ host: String, _ family: Int32, into address: UnsafeMutableRawPointer) -> Bool {
-    // C would end the text at a zero byte, and so take for an address what is none.
-    guard !host.utf8.contains(0) else { return false }
     // SAFETY: the host is a C string, and the address the caller's, for the length of the call.
-    return unsafe inet_pton(family, host, address) == 1
+    unsafe inet_pton(family, host, address) == 1
   }
 
   private init<Concrete>(copying address: Concrete) {
@@ -92,7 +92,7 @@ package struct SocketAddress: Sendable {
   }
 
   /// Lends the address to a call like `bind(2)`.
-  func withSockaddr<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
+  package func withSockaddr<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
     // SAFETY: a sockaddr_storage may be read through a sockaddr, up to the length that goes with it.
     unsafe withUnsafePointer(to: storage) {
       unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe body($0, length) }
