@@ -34,8 +34,10 @@ import SystemPackage
 
   /// Runs one pass: waits for an active event unless `polling`, and calls the events' callbacks.
   func pass(polling: Bool) {
+    // EVLOOP_NONBLOCK alone looks again and again for as long as anything is ready.
+    let flags = polling ? EVLOOP_NONBLOCK | EVLOOP_ONCE : EVLOOP_ONCE
     // SAFETY: the base is alive as long as self, and this is its one thread.
-    _ = unsafe event_base_loop(raw, polling ? EVLOOP_NONBLOCK : EVLOOP_ONCE)
+    _ = unsafe event_base_loop(raw, flags)
   }
 
   deinit {
