@@ -22,9 +22,12 @@ extension EventLoop {
         assumeIsolated { $0.noticeSignals() }
       }
     }
-    let isNew = signals.handlers[signal] == nil
+    // A signal that has come, and was not told yet, is told to the one that takes the place.
+    if let replaced = signals.handlers[signal] {
+      signals.handlers[signal] = SignalHandler(seen: replaced.seen, callback: callback)
+      return
+    }
     signals.handlers[signal] = SignalHandler(seen: SignalDelivery.count(of: signal), callback: callback)
-    guard isNew else { return }
     do {
       try SignalDelivery.add(signal)
     } catch {
