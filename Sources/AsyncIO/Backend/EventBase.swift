@@ -40,6 +40,13 @@ import SystemPackage
     _ = unsafe event_base_loop(raw, flags)
   }
 
+  /// Makes the kernel forget what it watches, and tells it again what there is to watch.
+  func renew() {
+    // SAFETY: the base is alive as long as self, and this is its one thread. A number that cannot be watched any more
+    // makes the call fail, after it has done what it can.
+    _ = unsafe event_reinit(raw)
+  }
+
   deinit {
     // SAFETY: the events hold their backend, and so this base, alive; when this runs there are none left.
     unsafe event_base_free(raw)

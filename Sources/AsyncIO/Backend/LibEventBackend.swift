@@ -61,6 +61,7 @@ package final class LibEventBackend: Backend {
 /// base, which the backend holds.
 private final class LibEventWatch: Watch {
   private let backend: LibEventBackend
+  private let descriptor: Int32
   private let notice: () -> Void
   private var event: Event?
 
@@ -68,6 +69,7 @@ private final class LibEventWatch: Watch {
     _ backend: LibEventBackend, _ descriptor: Int32, _ readiness: Readiness, notice: @escaping () -> Void
   ) throws(SystemError) {
     self.backend = backend
+    self.descriptor = descriptor
     self.notice = notice
     let event = unsafe try Event(
       on: backend.base, descriptor: descriptor, kinds: Self.kinds(of: readiness), context: self
@@ -80,7 +82,13 @@ private final class LibEventWatch: Watch {
     self.event = consume event
   }
 
-  func end() { event = nil }
+  func end() {
+    guard event != nil else { return }
+    event = nil
+    // A number that was closed too early cannot be taken out of epoll; and if what stood behind it is open still, as a
+    // duplicate or in a child process, each wait would find it ready.
+    if fcntl(descriptor, F_GETFD) < 0 { backend.base.renew() }
+  }
 
   private static func kinds(of readiness: Readiness) -> Int32 {
     switch readiness {
