@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Contract, section 18: signals as plain callbacks of the loop.
+//
+// Not pinned here: SG-11 (callbacks carry no task-locals; said in the documentation of `callSoon`).
+
+import AsyncIO
+import Glibc
+import Synchronization
+import SystemPackage
+import Testing
+
+// One after the other: a signal is the whole process's.
+@Suite(.serialized, .timeLimit(.minutes(1))) struct SignalTests {
+  /// A signal that is still under way when its handler goes shall not end the tests.
+  init() {
+    for number in [SIGUSR1, SIGUSR2, SIGHUP] { signal(number, SIG_IGN) }
+  }
+
+  @Test func `SG-01: a handler runs on the loop, as a callback in its FIFO`() throws {
+    try EventLoop.run { loop in
+      var order: [String] = []
+      var isOnLoop = false
+      let thread = UInt(pthread_self())
+      try loop.addSignalHandler(SIGUSR1) {
+        isOnLoop = (try? EventLoop.running) === loop && UInt(pthread_self()) == thread
+        order.append("signal")
+        loop.callSoon { order.append("after") }
+      }
+      kill(getpid(), SIGUSR1)
+      order.append("body")
+      try await settle { order.count == 3 }
+      #expect(order == ["body", "signal", "after"])
+      #expect(isOnLoop)
+    }
+  }
+
+  @Test func `SG-01: a handler that throws is reported, and stays`() throws {
+    try EventLoop.run { loop in
+      struct Failure: Error {}
+      var kinds: [ExceptionContext.Kind] = []
+      loop.exceptionHandler = { kinds.append($0.kind) }
+      try loop.addSignalHandler(SIGUSR1) { throw Failure() }
+      kill(getpid(), SIGUSR1)
+      try await settle { kinds.count == 1 }
+      kill(getpid(), SIGUSR1)
+      try await settle { kinds.count == 2 }
+      #expect(kinds == [.callbackFailed, .callbackFailed])
+    }
+  }
+
+  @Test func `SG-02: with the last handler the old disposition comes back`() throws {
+    let old = Disposition(of: SIGUSR1)
+    let marker = Disposition.install(recordingOn: SIGUSR1)
+    defer { old.restore() }
+    let first = try EventLoop()
+    let second = try EventLoop()
+    try first.runUntilComplete { try $0.addSignalHandler(SIGUSR1) {} }
+    try second.runUntilComplete { try $0.addSignalHandler(SIGUSR1) {} }
+    #expect(Disposition(of: SIGUSR1) != marker)
+    try first.runUntilComplete { loop in
+      let answers = [loop.removeSignalHandler(SIGUSR1), loop.removeSignalHandler(SIGUSR1)]
+      #expect(answers == [true, false])
+    }
+    #expect(Disposition(of: SIGUSR1) != marker)
+    // Closing removes what is left.
+    second.close()
+    #expect(Disposition(of: SIGUSR1) == marker)
+    Disposition.recorded.store(0, ordering: .relaxed)
+    deliver(SIGUSR1)
+    #expect(Disposition.recorded.load(ordering: .relaxed) == 1)
+    first.close()
+    #expect(Disposition(of: SIGUSR1) == marker)
+  }
+
+  @Test func `SG-02: the last handler of a loop frees its watch`() throws {
+    // The descriptor of arrivals is the process's, and stays; what a loop has of its own goes.
+    let counting = CountingBackend(try LibEventBackend(precise: false))
+    var configuration = EventLoop.Configuration()
+    unsafe configuration.seams.backend = counting
+    try EventLoop.run(configuration: configuration) { loop in
+      let before = counting.watches
+      try loop.addSignalHandler(SIGUSR1) {}
+      try loop.addSignalHandler(SIGUSR2) {}
+      #expect(counting.watches == before + 1)
+      loop.removeSignalHandler(SIGUSR1)
+      #expect(counting.watches == before + 1)
+      loop.removeSignalHandler(SIGUSR2)
+      #expect(counting.watches == before)
+      // And again.
+      var calls = 0
+      try loop.addSignalHandler(SIGUSR2) { calls += 1 }
+      kill(getpid(), SIGUSR2)
+      try await settle { calls == 1 }
+    }
+  }
+
+  @Test(arguments: [0, -1, 65, Int32.max, SIGKILL, SIGSTOP, 32])
+  func `SG-02: a number that cannot be handled is refused, and leaves nothing`(signal: Int32) throws {
+    try EventLoop.run { loop in
+      #expect(throws: SystemError(.invalidArgument, in: "sigaction")) {
+        try loop.addSignalHandler(signal) {}
+      }
+      let wasThere = loop.removeSignalHandler(signal)
+      #expect(!wasThere)
+      var calls = 0
+      try loop.addSignalHandler(SIGUSR1) { calls += 1 }
+      kill(getpid(), SIGUSR1)
+      try await settle { calls == 1 }
+    }
+  }
+
+  @Test func `SG-05: of a burst of ten thousand at least one call comes after the last`() throws {
+    try EventLoop.run { loop in
+      var calls = 0
+      var sent = 0
+      var sentAtCall = 0
+      try loop.addSignalHandler(SIGUSR1) {
+        calls += 1
+        sentAtCall = sent
+      }
+      for _ in 0..<10_000 {
+        kill(getpid(), SIGUSR1)
+        sent += 1
+        if sent.isMultiple(of: 100) { try await sleep(for: .zero) }
+      }
+      try await settle { sentAtCall == 10_000 }
+      #expect((1...10_000).contains(calls))
+      // None is stuck, and none comes twice.
+      try await linger()
+      let after = calls
+      try await linger()
+      #expect(calls == after)
+      kill(getpid(), SIGUSR1)
+      try await settle { calls == after + 1 }
+    }
+  }
+
+  @Test func `SG-05: a burst from another thread reaches a loop that waits`() throws {
+    try EventLoop.run { loop in
+      let sent = Sent()
+      var sentAtCall = 0
+      try loop.addSignalHandler(SIGUSR2) { sentAtCall = sent.count.load(ordering: .acquiring) }
+      let thread = PlainThread {
+        for _ in 0..<10_000 {
+          sent.count.add(1, ordering: .acquiringAndReleasing)
+          kill(getpid(), SIGUSR2)
+        }
+      }
+      try await settle { sentAtCall == 10_000 }
+      thread.join()
+    }
+  }
+
+  @Test func `SG-06: two loops are both told`() throws {
+    let thread = LoopOnThread()
+    defer { thread.end() }
+    let calls = Sent()
+    try thread.loop.callSoonThreadsafe { other in
+      try other.addSignalHandler(SIGHUP) { calls.count.add(1, ordering: .relaxed) }
+      calls.isReady.store(true, ordering: .releasing)
+    }
+    try EventLoop.run { loop in
+      var own = 0
+      try loop.addSignalHandler(SIGHUP) { own += 1 }
+      try await settle { calls.isReady.load(ordering: .acquiring) }
+      kill(getpid(), SIGHUP)
+      try await settle { own == 1 && calls.count.load(ordering: .relaxed) == 1 }
+      // One loop's end is not the other's.
+      loop.removeSignalHandler(SIGHUP)
+      kill(getpid(), SIGHUP)
+      try await settle { calls.count.load(ordering: .relaxed) == 2 }
+      try await linger()
+      #expect(own == 1)
+    }
+  }
+
+  @Test func `SG-07: a signal ends the wait at once`() throws {
+    try EventLoop.run { loop in
+      // Nothing but the signal can end this: there is no deadline before an hour has passed.
+      let told = loop.createFuture(of: ContinuousClock.Instant.self)
+      loop.callLater(.seconds(3_600)) {}
+      try loop.addSignalHandler(SIGUSR1) { try told.setResult(.now) }
+      let sent = Mutex<ContinuousClock.Instant?>(nil)
+      let thread = PlainThread {
+        usleep(50_000)
+        sent.withLock { $0 = .now }
+        kill(getpid(), SIGUSR1)
+      }
+      let end = try await told.value
+      thread.join()
+      let start = try #require(sent.withLock { $0 })
+      #expect(end - start < .seconds(1))
+    }
+  }
+
+  @Test func `SG-10: a handler that is replaced in its own callback: the new one next time`() throws {
+    try EventLoop.run { loop in
+      var calls: [String] = []
+      try loop.addSignalHandler(SIGUSR1) {
+        calls.append("old")
+        try loop.addSignalHandler(SIGUSR1) { calls.append("new") }
+      }
+      kill(getpid(), SIGUSR1)
+      try await settle { calls.count == 1 }
+      try await linger()
+      #expect(calls == ["old"])
+      kill(getpid(), SIGUSR1)
+      try await settle { calls.count == 2 }
+      #expect(calls == ["old", "new"])
+    }
+  }
+
+  @Test func `SG-10: a signal that came before the replacing is told to the new handler`() throws {
+    try EventLoop.run { loop in
+      var calls: [String] = []
+      try loop.addSignalHandler(SIGUSR1) { calls.append("old") }
+      // It has arrived when this returns, and the loop has had no turn.
+      deliver(SIGUSR1)
+      try loop.addSignalHandler(SIGUSR1) { calls.append("new") }
+      try await settle { !calls.isEmpty }
+      #expect(calls == ["new"])
+    }
+  }
+
+  @Test func `SG-12: a removed handler is not called for a signal that has come`() throws {
+    try EventLoop.run { loop in
+      var calls = 0
+      try loop.addSignalHandler(SIGUSR1) { calls += 1 }
+      try loop.addSignalHandler(SIGUSR2) { calls += 100 }
+      deliver(SIGUSR1)
+      loop.removeSignalHandler(SIGUSR1)
+      try await linger()
+      #expect(calls == 0)
+      deliver(SIGUSR2)
+      try await settle { calls == 100 }
+    }
+  }
+
+  @Test func `SG-12: a handler that another one removes in the same batch is not called`() throws {
+    try EventLoop.run { loop in
+      var calls: [Int32] = []
+      for signal in [SIGUSR1, SIGUSR2] {
+        try loop.addSignalHandler(signal) {
+          calls.append(signal)
+          loop.removeSignalHandler(SIGUSR1)
+          loop.removeSignalHandler(SIGUSR2)
+        }
+      }
+      // Both stand in the FIFO after one look.
+      deliver(SIGUSR1)
+      // With the other's handler in place still.
+      deliver(SIGUSR2)
+      try await settle { !calls.isEmpty }
+      try await linger()
+      #expect(calls.count == 1)
+    }
+  }
+
+  @Test func `SG-12: closing a loop with a signal pending calls nobody`() throws {
+    let guardian = try EventLoop()
+    try guardian.runUntilComplete { try $0.addSignalHandler(SIGUSR1) {} }
+    defer { guardian.close() }
+    let calls = Sent()
+    let loop = try EventLoop()
+    try loop.runUntilComplete { loop in
+      try loop.addSignalHandler(SIGUSR1) { calls.count.add(1, ordering: .relaxed) }
+    }
+    deliver(SIGUSR1)
+    loop.close()
+    deliver(SIGUSR1)
+    #expect(calls.count.load(ordering: .relaxed) == 0)
+  }
+}
+
+/// Sends a signal that has arrived when this returns.
+///
+/// The threads of Swift's pool block all signals; so this needs one of its own.
+private func deliver(_ signal: Int32) {
+  PlainThread {
+    var set = sigset_t()
+    unsafe sigemptyset(&set)
+    unsafe sigaddset(&set, signal)
+    unsafe pthread_sigmask(SIG_UNBLOCK, &set, nil)
+    raise(signal)
+  }.join()
+}
+
+/// What two threads know of each other.
+private final class Sent: Sendable {
+  let count = Atomic<Int>(0)
+  let isReady = Atomic(false)
+}
+
+/// What the process does on a signal, to be compared and put back.
+private struct Disposition: Equatable {
+  private let signal: Int32
+  private let action: UInt
+
+  static let recorded = Atomic<Int>(0)
+
+  init(of signal: Int32) {
+    self.signal = signal
+    var current = sigaction()
+    unsafe sigaction(signal, nil, &current)
+    action = unsafe unsafeBitCast(current.__sigaction_handler.sa_handler, to: UInt.self)
+  }
+
+  /// Makes the process count a signal.
+  static func install(recordingOn signal: Int32) -> Disposition {
+    var new = sigaction()
+    unsafe new.__sigaction_handler.sa_handler = { _ in Disposition.recorded.add(1, ordering: .relaxed) }
+    unsafe sigaction(signal, &new, nil)
+    return Disposition(of: signal)
+  }
+
+  func restore() {
+    var old = sigaction()
+    unsafe old.__sigaction_handler.sa_handler = unsafe unsafeBitCast(action, to: __sighandler_t?.self)
+    unsafe sigaction(signal, &old, nil)
+  }
+}

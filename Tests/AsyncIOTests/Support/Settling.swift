@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Waiting for the kernel, in tests of what the kernel does.
+
+import AsyncIO
+
+/// The condition did not come true in time.
+struct NeverSettled: Error {}
+
+/// Gives turns to the loop until a condition holds, for ten seconds at most.
+func settle(until condition: () -> Bool) async throws {
+  let start = ContinuousClock.now
+  while !condition() {
+    if ContinuousClock.now - start > .seconds(10) { throw NeverSettled() }
+    try await sleep(for: .milliseconds(1))
+  }
+}
+
+/// Gives the loop the time to do what it should not do.
+func linger() async throws { try await sleep(for: .milliseconds(20)) }
+
+/// The processor time of the loop's thread while it has nothing to do, for a tenth of a second.
+///
+/// A loop that spins uses all of it, or its share of a loaded machine; one that waits uses next to nothing.
+func idleProcessorTime() async throws -> Duration {
+  let start = ProcessFacts.threadTime
+  try await sleep(for: .milliseconds(100))
+  return ProcessFacts.threadTime - start
+}
