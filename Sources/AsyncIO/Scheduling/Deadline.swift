@@ -36,14 +36,9 @@ package struct Deadline: Comparable, Hashable, Sendable {
 extension Duration {
   /// Whole nanoseconds, rounded up, at most what an `Int64` holds (292 years) and at least its least.
   package var saturatingNanoseconds: Int64 {
-    let (seconds, attoseconds) = components
-    // Attoseconds have the sign of the seconds, and are fewer than a second: rounding up is towards +infinity.
-    let rest = attoseconds / 1_000_000_000 + (attoseconds % 1_000_000_000 > 0 ? 1 : 0)
-    let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
-    if overflow { return seconds < 0 ? .min : .max }
-    let (sum, sumOverflow) = whole.addingReportingOverflow(rest)
-    if sumOverflow { return seconds < 0 ? .min : .max }
-    return sum
+    // Not by `components`, which trap where the seconds are more than an `Int64` holds.
+    let (whole, rest) = attoseconds.quotientAndRemainder(dividingBy: 1_000_000_000)
+    return Int64(clamping: rest > 0 ? whole + 1 : whole)
   }
 
   /// A duration from seconds that came from outside: a configuration file, a user, a computation.
@@ -64,7 +59,7 @@ extension Duration {
     } else if nanoseconds <= -0x1p63 {
       self = .nanoseconds(Int64.min)
     } else {
-      self = .nanoseconds(Int64(nanoseconds))
+      self = .nanoseconds(Int64(nanoseconds.rounded()))
     }
   }
 }
