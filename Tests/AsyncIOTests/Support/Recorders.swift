@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What tests write down, and the errors that they throw.
+
+import Synchronization
+
+@testable import AsyncIO
+
+/// An error with an identity.
+final class Boom: Error, CustomStringConvertible {
+  let description: String
+  init(_ description: String = "boom") { self.description = description }
+}
+
+/// What happened, in order. Plain, so that the loop's confinement is tested along.
+final class Log {
+  private(set) var entries: [String] = []
+  func add(_ entry: String) { entries.append(entry) }
+}
+
+/// A number that plain callbacks count up.
+final class Counter {
+  var value = 0
+}
+
+/// What happened, from any thread.
+final class Notes<Element: Sendable>: Sendable {
+  private let elements = Mutex<[Element]>([])
+  func add(_ element: Element) { elements.withLock { $0.append(element) } }
+  var all: [Element] { elements.withLock { $0 } }
+  var count: Int { elements.withLock { $0.count } }
+}
+
+/// The reports of a loop.
+typealias Reports = Notes<ExceptionContext>
+
+extension Notes<ExceptionContext> {
+  /// Reports that a loop has made from here on; they do not go to the log.
+  convenience init(of loop: isolated EventLoop) {
+    self.init()
+    loop.exceptionHandler = { [self] in add($0) }
+  }
+
+  var kinds: [ExceptionContext.Kind] { all.map(\.kind) }
+}
+
+/// Gives up the turn so many times.
+func turns(_ count: Int = 1) async throws {
+  for _ in 0..<count { try await sleep(for: .zero) }
+}
+
+/// A short name for how something ended.
+func outcome<A: Awaitable>(of awaitable: A) async -> String {
+  do {
+    return "\(try await awaitable.value)"
+  } catch is CancellationError {
+    return "cancelled"
+  } catch {
+    return "\(error)"
+  }
+}
