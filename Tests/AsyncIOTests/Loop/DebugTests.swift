@@ -23,7 +23,7 @@ import Testing
       try await body(loop)
     }
     #expect(log.kinds == [])
-    return reports.list
+    return reports.all
   }
 
   @Test func `DB-03: the keys of the kinds are stable`() {
@@ -81,8 +81,8 @@ import Testing
       try await sleep(for: .zero)
     }
     loop.close()
-    #expect(reports.list.map(\.kind) == [.taskDestroyedPending])
-    #expect(reports.list.map(\.taskName) == ["forever"])
+    #expect(reports.all.map(\.kind) == [.taskDestroyedPending])
+    #expect(reports.all.map(\.taskName) == ["forever"])
     #expect(log.kinds == [])
   }
 
@@ -96,7 +96,7 @@ import Testing
     let outside = try Self.awaitOutside(future, on: loop, reports)
     LoopCloser.close(loop)
     await #expect(throws: LoopClosedError.self) { try await outside.value }
-    #expect(reports.list.map(\.kind) == [.futureAbandoned])
+    #expect(reports.all.map(\.kind) == [.futureAbandoned])
     #expect(log.kinds == [])
   }
 
@@ -150,8 +150,8 @@ import Testing
         try await sleep(for: .zero)
         try await sleep(for: .zero)
       }
-      #expect(reports.list.map(\.kind) == (debug ? [.slowCallback] : []))
-      #expect(reports.list.map(\.creationSite) == (debug ? ["AsyncIOTests/DebugTests.swift:\(line)"] : []))
+      #expect(reports.all.map(\.kind) == (debug ? [.slowCallback] : []))
+      #expect(reports.all.map(\.creationSite) == (debug ? ["AsyncIOTests/DebugTests.swift:\(line)"] : []))
     }
     #expect(log.kinds == [])
   }
@@ -169,7 +169,7 @@ import Testing
       }
       try await task.value
     }
-    #expect(reports.list.map(\.kind) == [.slowCallback])
+    #expect(reports.all.map(\.kind) == [.slowCallback])
   }
 
   @Test func `DB-03: a handler that throws is reported once, beside what it was told`() throws {
@@ -231,13 +231,6 @@ import Testing
       future.cancel()
     }
   }
-}
-
-/// Reports, from whatever thread.
-private final class Reports: Sendable {
-  private let contexts = Mutex<[ExceptionContext]>([])
-  var list: [ExceptionContext] { contexts.withLock { $0 } }
-  func add(_ context: ExceptionContext) { contexts.withLock { $0.append(context) } }
 }
 
 /// A clock that moves when it is told, and under which a loop does not wait.
