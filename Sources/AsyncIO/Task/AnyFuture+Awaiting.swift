@@ -28,6 +28,8 @@ extension AnyFuture {
     let executor = loop.executor
     guard executor.isHeldByThisThread, let task = executor.currentTask else { return try await waitFromOutside() }
     try await task.willWait(for: self)
+    // The request that was due has ended it: nobody would tell us.
+    if isDone { return task.awaited = nil }
     unsafe await withUnsafeContinuation { continuation in
       unsafe observers.add(.continuation(continuation))
     }
