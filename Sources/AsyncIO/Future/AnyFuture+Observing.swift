@@ -16,6 +16,8 @@ extension AnyFuture {
     isolation.requireSame(ObjectIdentifier(loop), "addDoneCallback")
     let token = observers.makeToken()
     if isDone {
+      // Another thread may have ended it, and those that were here before may not have been told yet.
+      tellObservers()
       schedule(token, callback)
     } else {
       unsafe observers.add(.callback(token, callback))
@@ -48,7 +50,8 @@ extension AnyFuture {
   private final func tell(_ observer: Observers.Observer) {
     switch observer {
     case .continuation(let continuation): unsafe continuation.resume()
-    case .callback(let token, let callback): schedule(token, callback)
+    // Closing tells those who wait for what has not ended; its callbacks are dropped.
+    case .callback(let token, let callback): if isDone { schedule(token, callback) }
     }
   }
 
