@@ -48,7 +48,8 @@ public class AnyFuture: @unchecked Sendable, CustomStringConvertible {
   /// - Threading: Any thread; for a task that has not ended, on its loop only, elsewhere `nil`.
   public final var cancellationReason: CancellationReason? {
     if isCancelled { return reason }
-    return !isDone && loop.executor.isHeldByThisThread ? reason : nil
+    // A pending future has none, and another thread may be about to write it; a task ends on its loop only.
+    return self is AnyLoopTask && !isDone && loop.executor.isHeldByThisThread ? reason : nil
   }
 
   /// The error with which it ended; `nil` when it ended with a value. Reading it counts as having been told.
