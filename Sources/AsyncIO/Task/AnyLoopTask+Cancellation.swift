@@ -32,21 +32,35 @@ extension AnyLoopTask {
   /// Delivers a request. The loop's thread.
   final func request(_ reason: CancellationReason) -> Bool {
     if isDone { return false }
+    var task = self
+    // A loop, since a chain may be longer than the stack; bounded, since tasks may await each other in a circle.
+    for _ in 0..<loop.executor.residents.count {
+      guard let inner = task.take(reason) else { break }
+      task = inner
+    }
+    return true
+  }
+
+  /// Takes note of a request, and passes it on to the future that it awaits.
+  ///
+  /// - Returns: The task that it awaits, which is to be asked next.
+  private final func take(_ reason: CancellationReason) -> AnyLoopTask? {
     requests.add(1, ordering: .relaxed)
     if self.reason == nil { self.reason = reason }
     guard hasStarted else {
       due = .cancellation
-      return true
+      return nil
     }
     // The flag is for child tasks and other libraries; their cancellation handlers run here and now.
     swiftTask?.cancel()
-    if let awaited {
-      // Inwards; what has ended already cannot hear it, and its waiter is about to go on.
-      if !awaited.cancel(reason) { due = .cancellation }
-    } else {
+    guard let awaited else {
       due = loop.executor.currentTask === self ? .cancellation : max(due, .interruption)
+      return nil
     }
-    return true
+    if let inner = awaited as? AnyLoopTask, !inner.isDone { return inner }
+    // What has ended already cannot hear it, and its waiter is about to go on.
+    if !awaited.cancel(reason) { due = .cancellation }
+    return nil
   }
 }
 
