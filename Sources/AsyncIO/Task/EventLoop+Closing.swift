@@ -25,6 +25,10 @@ extension EventLoop {
       executor.acquire(), "EventLoop.close: the loop is running; call stop() first, and wait until its run returns")
     guard phase.compareExchange(expected: .idle, desired: .closing, ordering: .acquiringAndReleasing).exchanged
     else { return executor.release() }
+    // What the tasks run now finds its loop, as ever.
+    let outer = ThreadLocals.running
+    ThreadLocals.running = self
+    defer { ThreadLocals.running = outer }
     assumeIsolated { loop in
       unsafe executor.loop = loop
       defer { unsafe executor.loop = nil }
