@@ -77,9 +77,10 @@ extension EventLoop {
     return TimerHandle(loop: ObjectIdentifier(self), deadline: Instant(deadline), id: id)
   }
 
-  /// Whether the loop is closed, which is reported.
+  /// Whether the loop is closed, which is reported, or being closed, which drops what is pending anyhow.
   private func refusesWork(_ fileID: StaticString, _ line: UInt) -> Bool {
-    guard phase.load(ordering: .relaxed) == .closed else { return false }
+    guard isClosing else { return false }
+    guard isClosed else { return true }
     reportException(
       ExceptionContext(
         .scheduledOnClosedLoop, "a callback was scheduled on a closed loop, and will not run",
