@@ -83,6 +83,9 @@ import SystemPackage
       ready.append(.job(job))
       return
     }
+    // The job may be what keeps the loop, and be run by another thread, or below, before this call ends.
+    let kept = unsafe Unmanaged.passRetained(self)
+    defer { unsafe kept.release() }
     _ = post(.job(job), evenIfClosed: true)
     // A closed loop has no thread any more. The one that brings a job runs it, and all that comes of it.
     if inbox.isClosed { runLeftovers() }
