@@ -46,10 +46,15 @@ let package = Package(
         .product(name: "SystemPackage", package: "swift-system"),
       ],
       path: "Sources/Examples/echo-server", swiftSettings: strict),
+    // What tests start to see a loop on a main thread: that of the tests themselves is not theirs. No product.
+    .executableTarget(
+      name: "main-thread-program", dependencies: ["AsyncIO"], path: "Tests/main-thread-program",
+      swiftSettings: strict),
     .testTarget(
       name: "AsyncIOTests",
       dependencies: [
         "AsyncIO",
+        "main-thread-program",
         .product(name: "Logging", package: "swift-log"),
         .product(name: "SystemPackage", package: "swift-system"),
       ],

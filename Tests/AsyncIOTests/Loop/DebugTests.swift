@@ -106,10 +106,9 @@ import Testing
   ) throws -> Task<Int, any Error> {
     try loop.runUntilComplete { loop in
       loop.exceptionHandler = { reports.add($0) }
-      let task = Task {
-        // It is isolated to the loop, or this would not compile: the wait begins on the loop's thread.
-        loop.callSoon {}
-        return try await future.value
+      // With the loop as its executor the wait begins at once; else it would come by the pool, some time later.
+      let task = Task(executorPreference: loop.executor) {
+        try await future.value
       }
       for _ in 0..<5 { try await sleep(for: .zero) }
       return task

@@ -20,15 +20,6 @@ enum ProcessFacts {
     return result
   }
 
-  /// The epoll descriptors and eventfds that were opened by a piece of code.
-  ///
-  /// Other tests open theirs at the same time; so this is for looking one up, and not for counting.
-  static func opened(_ kind: String, during body: () throws -> Void) rethrows -> [Int32] {
-    let before = Set(descriptors.keys)
-    try body()
-    return descriptors.filter { !before.contains($0.key) && $0.value.contains(kind) }.keys.sorted()
-  }
-
   /// The names of the threads.
   static var threadNames: [String] {
     list("/proc/self/task").compactMap { id in
@@ -39,6 +30,15 @@ enum ProcessFacts {
       defer { try? file.close() }
       return (try? DescriptorPair.read(file, 64))?.split(separator: "\n").first.map(String.init)
     }
+  }
+
+  /// The name of the calling thread.
+  static var currentThreadName: String {
+    guard let file = try? FileDescriptor.open(FilePath("/proc/thread-self/comm"), .readOnly) else {
+      return ""
+    }
+    defer { try? file.close() }
+    return (try? DescriptorPair.read(file, 64))?.split(separator: "\n").first.map(String.init) ?? ""
   }
 
   /// The processor time of the calling thread.
