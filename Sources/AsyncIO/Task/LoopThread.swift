@@ -82,7 +82,10 @@ public final class LoopThread: Sendable {
   /// Waits for a future that is certain to come, or for the end of its loop.
   private static func uncancellable<T>(_ future: Future<T>) async throws -> T {
     unsafe await withUnsafeContinuation { continuation in
-      let isTaken = future.loop.executor.onLoop { unsafe future.observers.add(.continuation(continuation)) }
+      let isTaken = future.loop.executor.onLoop {
+        if future.isDone { return unsafe continuation.resume() }
+        unsafe future.observers.add(.continuation(continuation))
+      }
       if !isTaken { unsafe continuation.resume() }
     }
     guard future.isDone else { throw LoopClosedError() }
