@@ -14,7 +14,8 @@ extension AnyFuture {
     isolation: isolated EventLoop = #isolation, _ callback: @escaping () throws -> Void
   ) -> DoneCallbackToken {
     isolation.requireSame(ObjectIdentifier(loop), "addDoneCallback")
-    let token = observers.makeToken()
+    loop.executor.lastToken += 1
+    let token = DoneCallbackToken(number: loop.executor.lastToken)
     if isDone {
       // Another thread may have ended it, and those that were here before may not have been told yet.
       tellObservers()

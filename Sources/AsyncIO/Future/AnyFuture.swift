@@ -48,9 +48,11 @@ public class AnyFuture: @unchecked Sendable, CustomStringConvertible {
   /// - Threading: Any thread; for a task that has not ended, on its loop only, elsewhere `nil`.
   public final var cancellationReason: CancellationReason? {
     if isCancelled { return reason }
-    // A pending future has none, and another thread may be about to write it; a task ends on its loop only.
-    return self is AnyLoopTask && !isDone && loop.executor.isHeldByThisThread ? reason : nil
+    return !isDone && loop.executor.isHeldByThisThread ? pendingReason : nil
   }
+
+  /// The reason of a request that has not ended it. A future has none: what asks it, ends it.
+  var pendingReason: CancellationReason? { nil }
 
   /// The error with which it ended; `nil` when it ended with a value. Reading it counts as having been told.
   ///

@@ -13,12 +13,6 @@ struct Observers {
   private(set) var scheduled: [(token: DoneCallbackToken, ticket: ReadyQueue.Ticket)] = []
   private var first: Observer?
   private var others: [Observer] = []
-  private var nextToken: UInt32 = 0
-
-  mutating func makeToken() -> DoneCallbackToken {
-    nextToken &+= 1
-    return DoneCallbackToken(number: nextToken)
-  }
 
   mutating func add(_ observer: Observer) {
     if first == nil { first = observer } else { others.append(observer) }
@@ -56,5 +50,6 @@ struct Observers {
 
 /// The name of a callback that was added to a future.
 public struct DoneCallbackToken: Hashable, Sendable {
-  let number: UInt32
+  /// Counted up by the loop, so that the token of one future is no token of another.
+  let number: UInt64
 }

@@ -29,6 +29,9 @@ import SystemPackage
   /// The futures that somebody outside of the loop's tasks waits for, so that closing can tell them.
   var outsiders: [ObjectIdentifier: AnyObject] = [:]
 
+  /// The last number that was given to a done callback of a future of the loop.
+  var lastToken: UInt64 = 0
+
   /// Where an error thrown by a plain callback goes.
   var onCallbackError: (any Error) -> Void = { _ in }
 

@@ -46,6 +46,9 @@ public class AnyLoopTask: AnyFuture, @unchecked Sendable {
   /// The name, and the state in a few words, for logs.
   public override var description: String { "LoopTask(\(name), \(stateDescription))" }
 
+  // A task ends on its loop only, so nobody writes it while this reads.
+  final override var pendingReason: CancellationReason? { reason }
+
   final override var reportedName: String? { name }
 
   /// The order of creation.
