@@ -2,6 +2,7 @@
 //
 // Futures that other threads end.
 
+import Glibc
 import Synchronization
 import Testing
 
@@ -10,10 +11,10 @@ import Testing
 @Suite struct FutureThreadingTests {
   private static let threads = 8
 
-  @Test func `8 threads end 8,000 futures, and all waiters and callbacks run on the loop`() throws {
+  @Test func `8 threads end 2,000 futures, and all waiters and callbacks run on the loop`() throws {
     try EventLoop.run { loop in
       let home = thisThread
-      let futures = (0..<8_000).map { _ in loop.createFuture(of: Int.self) }
+      let futures = (0..<2_000).map { _ in loop.createFuture(of: Int.self) }
       let counter = Counter()
       for future in futures {
         future.addDoneCallback { counter.value += thisThread == home ? 1 : 1_000_000 }
@@ -33,14 +34,14 @@ import Testing
         }
       }
       for (index, reader) in readers.enumerated() { #expect(try await reader.value == index) }
-      #expect(counter.value == 8_000)
+      #expect(counter.value == 2_000)
       for thread in threads { thread.join() }
     }
   }
 
   @Test func `F-04: of 8 threads that end one future, one wins`() throws {
     try EventLoop.run { loop in
-      for _ in 0..<200 {
+      for _ in 0..<50 {
         let future = loop.createFuture(of: Int.self)
         let winners = Notes<String>()
         let told = Counter()
@@ -116,7 +117,7 @@ import Testing
 
   @Test func `reading a future's state on the loop is safe while other threads cancel it`() throws {
     try EventLoop.run { loop in
-      for _ in 0..<2_000 {
+      for _ in 0..<300 {
         let future = loop.createFuture(of: Int.self)
         let flag = StartFlag()
         let thread = TestThread {
@@ -166,5 +167,5 @@ import Testing
 final class StartFlag: Sendable {
   private let isRaised = Atomic(false)
   func raise() { isRaised.store(true, ordering: .releasing) }
-  func wait() { while !isRaised.load(ordering: .acquiring) {} }
+  func wait() { while !isRaised.load(ordering: .acquiring) { sched_yield() } }
 }

@@ -49,7 +49,9 @@ import Testing
     }
   }
 
-  @Test func `F-21: an error that is left when the body of run ends is reported before the loop closes`() throws {
+  @Test func `F-21: an error that is left when the body of run ends is reported before the loop closes`()
+    throws
+  {
     let reports = try runVirtually { loop in
       let reports = Reports(of: loop)
       _ = try fail(loop, Boom())

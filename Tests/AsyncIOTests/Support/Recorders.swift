@@ -59,3 +59,19 @@ func outcome<A: Awaitable>(of awaitable: A) async -> String {
     return "\(error)"
   }
 }
+
+extension EventLoop {
+  /// A Swift task that is no task of the loop, but runs on it all the time, as a child of one does.
+  ///
+  /// (A plain `Task {}` of the loop's isolation comes by the global pool after each of its awaits.)
+  nonisolated func foreignTask<T: Sendable>(_ body: @escaping @Sendable () async -> T) -> Task<T, Never> {
+    Task(executorPreference: executor, operation: body)
+  }
+
+  /// The same, of a body that may throw.
+  nonisolated func foreignTask<T: Sendable>(
+    _ body: @escaping @Sendable () async throws -> T
+  ) -> Task<T, any Error> {
+    Task(executorPreference: executor, operation: body)
+  }
+}

@@ -24,7 +24,9 @@ final class TestThread: Sendable {
     let result = unsafe pthread_create(
       &id, nil,
       { context in
-        if let context = unsafe context { unsafe Unmanaged<Body>.fromOpaque(context).takeRetainedValue().run() }
+        if let context = unsafe context {
+          unsafe Unmanaged<Body>.fromOpaque(context).takeRetainedValue().run()
+        }
         return nil
       }, context)
     precondition(result == 0, "TestThread: pthread_create failed")

@@ -138,26 +138,6 @@ import Testing
     }
   }
 
-  @Test func `T-50: an inner task finishes, then the outer is cancelled`() throws {
-    try runVirtually { loop in
-      let gate = loop.createFuture(of: Void.self)
-      var outer: AnyLoopTask?
-      let inner = loop.createTask { () async throws -> Int in
-        try await gate.value
-        // The last thing that it does: it is running, so the request is owed to it.
-        return 1
-      }
-      let reader = loop.createTask { try await inner.value }
-      outer = reader
-      try await turns()
-      inner.addDoneCallback { #expect(outer?.cancel() == true) }
-      // The reader waited first, so it resumes before the callback runs.
-      try gate.setResult()
-      #expect(await outcome(of: inner) == "1")
-      #expect(["1", "cancelled"].contains(await outcome(of: reader)))
-    }
-  }
-
   @Test func `T-50: an inner task finishes in the turn in which the outer is cancelled`() throws {
     try runVirtually { loop in
       let inner = loop.createTask { () async throws -> Int in

@@ -117,33 +117,9 @@ import Testing
     #expect(clock.count <= 7)
   }
 
-  @Test func `T-55: tasks that are left are cancelled, and awaited for as long as they take`() throws {
-    let log = Notes<String>()
-    let reports = try runVirtually { loop in
-      let reports = Reports(of: loop)
-      loop.createTask {
-        do {
-          try await sleep(for: .seconds(3_600))
-        } catch {
-          log.add("\(AnyLoopTask.current?.cancellationReason?.kind.rawValue ?? "none")")
-          try await sleep(for: .seconds(10))
-          log.add("clean")
-          throw error
-        }
-      }
-      loop.createTask { log.add("not started, so it never runs") }
-      loop.createTask {
-        await Task.yield()
-        try await turns()
-      }
-      .cancel()
-      return reports
-    }
-    #expect(log.all.filter { $0 != "not started, so it never runs" } == log.all)
-    #expect(reports.count == 0)
-  }
-
-  @Test func `T-55: a started task's cleanup runs whole at the end of run`() throws {
+  @Test func `T-55: tasks that are left at the end of run are cancelled, and their cleanup runs whole`()
+    throws
+  {
     let log = Notes<String>()
     try runVirtually { loop in
       loop.createTask {

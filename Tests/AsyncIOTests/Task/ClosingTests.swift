@@ -50,9 +50,13 @@ import Testing
   @Test func `T-11: a body that has not started when the loop is closed never runs`() throws {
     let log = Notes<String>()
     let tasks = Notes<AnyLoopTask>()
-    let reports = try runAndClose { loop in
+    let loop = try EventLoop()
+    let reports = try loop.whileIdle { loop in
+      let reports = Reports(of: loop)
       tasks.add(loop.createTask(name: "new") { log.add("ran") })
+      return reports
     }
+    loop.close()
     #expect(reports.all.map(\.taskName) == ["new"])
     #expect(log.all.isEmpty)
     #expect(tasks.all.allSatisfy { $0.isCancelled })
@@ -91,16 +95,21 @@ import Testing
   }
 
   @Test(arguments: [false, true])
-  func `F-43: a future that somebody awaits from outside is reported when the loop is closed`(debug: Bool) throws {
+  func `F-43: a future that somebody awaits from outside is reported when the loop is closed`(debug: Bool)
+    throws
+  {
     let log = Notes<String>()
     let line: UInt = #line + 2
     let reports = try runAndClose(debug: debug) { loop in
       let future = loop.createFuture(of: Int.self)
       future.addDoneCallback { log.add("callback") }
       for _ in 0..<2 {
-        Task { log.add(await outcome(of: future)) }
+        _ = loop.foreignTask {
+          log.add(await outcome(of: future))
+        }
       }
-      try await turns()
+      while loop.executor.outsiders.isEmpty { try await turns() }
+      try await turns(2)
     }
     #expect(reports.kinds == [.futureAbandoned])
     #expect(reports.all.first?.creationSite == (debug ? "\(#fileID):\(line)" : nil))
@@ -112,8 +121,11 @@ import Testing
     let log = Notes<String>()
     let reports = try runAndClose { loop in
       let task = loop.createTask { try await sleep(for: .seconds(1)) }
-      Task { log.add(await outcome(of: task)) }
-      try await turns()
+      _ = loop.foreignTask {
+        log.add(await outcome(of: task))
+      }
+      while loop.executor.outsiders.isEmpty { try await turns() }
+      try await turns(2)
     }
     #expect(reports.kinds == [.taskDestroyedPending])
     #expect(log.all == ["cancelled"])
@@ -125,8 +137,11 @@ import Testing
       let task = loop.createTask {
         while true { try? await sleep(for: .seconds(1)) }
       }
-      Task { log.add(await outcome(of: task)) }
-      try await turns()
+      _ = loop.foreignTask {
+        log.add(await outcome(of: task))
+      }
+      while loop.executor.outsiders.isEmpty { try await turns() }
+      try await turns(2)
     }
     #expect(Set(reports.kinds) == [.taskDestroyedPending, .futureAbandoned])
     #expect(reports.count == 2)
@@ -187,6 +202,34 @@ import Testing
     #expect(task.cancellationReason?.kind == .shutdown)
     #expect(!task.cancel())
     #expect(await loop.allTasks.isEmpty)
+  }
+
+  @Test func `T-11: an await of another library may end after the closing, and the loop goes with its task`()
+    throws
+  {
+    let continuation = Notes<CheckedContinuation<Void, Never>>()
+    let log = Notes<String>()
+    weak var closed: EventLoop?
+    func leave() throws {
+      let loop = try EventLoop()
+      closed = loop
+      try loop.runUntilComplete { loop in
+        loop.exceptionHandler = { _ in }
+        loop.createTask {
+          await withCheckedContinuation { continuation.add($0) }
+          log.add("resumed \(Task.isCancelled)")
+          await Task.yield()
+          do { try await loop.createFuture(of: Void.self).value } catch { log.add("\(type(of: error))") }
+        }
+        try await turns()
+      }
+      loop.close()
+    }
+    try leave()
+    #expect(closed != nil)
+    continuation.all[0].resume()
+    #expect(log.all == ["resumed true", "CancellationError"])
+    #expect(closed == nil)
   }
 
   @Test func `closing ends although callbacks schedule each other for ever`() throws {

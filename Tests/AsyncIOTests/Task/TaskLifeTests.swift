@@ -122,12 +122,18 @@ import Testing
         #expect(await Self.inherited() == "outer")
         async let child = Self.inherited()
         #expect(await child == nil)
-        let immediate = Task.immediate { AnyLoopTask.current?.name }
+        let immediate = Task.immediate {
+          _ = loop
+          return AnyLoopTask.current?.name
+        }
         #expect(AnyLoopTask.current?.name == "outer")
         #expect(await immediate.value == nil)
         #expect(AnyLoopTask.current?.name == "outer")
-        let cleared = await Task { AnyLoopTask.current?.name }.value
-        #expect(cleared == nil)
+        let foreign = Task {
+          _ = loop
+          return AnyLoopTask.current?.name
+        }
+        #expect(await foreign.value == nil)
       }
       try await task.value
     }
