@@ -131,6 +131,24 @@ async def many_clients(binary, rng):
         return f"{sum(sizes) / MIB:.0f} MiB, no descriptor left over"
 
 
+async def round_trips(binary, rng):
+    """500 clients that send small messages back to back: nobody starves, nothing is lost"""
+    async with running(binary) as server:
+        before = server.descriptors
+
+        async def play(index):
+            reader, writer = await server.connect()
+            for number in range(100):
+                message = struct.pack("II", index, number)
+                writer.write(message)
+                expect(await reader.readexactly(8) == message, "an answer is not what was sent")
+            writer.close()
+
+        for _ in range(2):
+            await asyncio.gather(*(play(index) for index in range(500)))
+        await server.settle(before)
+
+
 async def resets(binary, rng):
     """50 clients that reset in mid-stream: the others do not notice"""
     async with running(binary) as server:
@@ -293,12 +311,15 @@ async def sigterm_idle(binary, rng):
 
 
 CHECKS = [
-    many_clients, resets, deaf_client, out_of_descriptors, port_in_use, bad_arguments,
-    sigterm, sigint, sigterm_idle,
+    many_clients, round_trips, resets, deaf_client, out_of_descriptors,
+    port_in_use, bad_arguments, sigterm, sigint, sigterm_idle,
 ]
 
 
 async def main(binary, seed):
+    # Some machines begin with 1024, of which the checks use about the half.
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard if 0 <= hard < 4096 else 4096, hard))
     print(f"echo_client.py: seed {seed}", flush=True)
     failures = 0
     for check in CHECKS:
