@@ -36,7 +36,7 @@ import Testing
 
   @Test func `TH-04: a cancel outside cancels the body, and waits for its end`() async throws {
     let thread = try LoopThread.start()
-    let log = Log()
+    let log = Lines()
     let (started, start) = AsyncStream<Void>.makeStream()
     let outside = Task {
       try await thread.run { _ in
@@ -70,7 +70,7 @@ import Testing
 
   @Test func `TH-04: a body that is cancelled on the loop ends so outside`() async throws {
     let thread = try LoopThread.start()
-    let log = Log()
+    let log = Lines()
     let error = await #expect(throws: CancellationError.self) {
       try await thread.run { loop in
         let task = AnyLoopTask.current
@@ -120,7 +120,7 @@ import Testing
   @Test func `a shutdown waits for tasks that clean up, and for their errors`() async throws {
     let log = RecordingLog()
     let thread = try LoopThread.start(configuration: log.configuration())
-    let lines = Log()
+    let lines = Lines()
     try await thread.run { loop in
       loop.createTask(name: "slow") {
         do { try await sleep(for: .seconds(3_600)) } catch { try await sleep(for: .milliseconds(30)) }
@@ -160,7 +160,7 @@ import Testing
 
   @Test func `a second shutdown waits, too, and shortens nothing`() async throws {
     let thread = try LoopThread.start()
-    let lines = Log()
+    let lines = Lines()
     try await thread.run { loop in
       loop.createTask {
         do { try await sleep(for: .seconds(3_600)) } catch { try await sleep(for: .milliseconds(100)) }
@@ -266,7 +266,7 @@ import Testing
 }
 
 /// Lines, from whatever thread.
-private final class Log: Sendable {
+private final class Lines: Sendable {
   private let all = Mutex<[String]>([])
   var lines: [String] { all.withLock { $0 } }
   func add(_ line: String) { all.withLock { $0.append(line) } }
