@@ -25,6 +25,8 @@ public final class LoopThread: Sendable {
   public let loop: EventLoop
 
   @safe private struct State {
+    /// Whether the loop was asked to stop by `shutdown`, or has stopped.
+    var isEnding = false
     var hasEnded = false
     var grace: Duration?
     var waiters: [UnsafeContinuation<Void, Never>] = unsafe []
@@ -95,11 +97,16 @@ public final class LoopThread: Sendable {
   /// Cancels the loop's tasks, waits for them, closes the loop, and waits for the thread's end.
   ///
   /// - Parameter grace: How long the tasks may take to end; `nil`: as long as they do. What has not ended then is reported, and
-  ///   left behind.
+  ///   left behind. The first call's counts.
   /// - Cancellation: Not heard: the thread's end is near.
   public func shutdown(grace: Duration? = nil) async {
-    state.withLock { $0.grace = grace }
-    loop.stop()
+    state.withLock { state in
+      // A second stop would end the tasks' time to clean up.
+      guard !state.isEnding else { return }
+      state.isEnding = true
+      state.grace = grace
+      loop.stop()
+    }
     await waitUntilEnded()
   }
 
@@ -119,7 +126,13 @@ public final class LoopThread: Sendable {
   fileprivate func main() {
     // Nobody else has the loop yet, or can close it: running it does not fail.
     try? loop.runTurns()
-    try? loop.endTasks(grace: state.withLock { $0.grace })
+    let grace = state.withLock { state in
+      state.isEnding = true
+      // Of a stop that came when the loop was stopping already.
+      loop.isStopping.store(false, ordering: .relaxed)
+      return state.grace
+    }
+    try? loop.endTasks(grace: grace)
     loop.closeNow()
     let waiters = unsafe state.withLock { state in
       state.hasEnded = true
