@@ -101,7 +101,8 @@ import Glibc
   private static func otherThread() throws {
     try EventLoop.run { loop in
       let other = try LoopThread.start()
-      let value = try await other.run { _ in await MainState.shared.add(41) }
+      let value = try await Task.detached { try await other.run { _ in await MainState.shared.add(41) } }
+        .value
       check(value == 42)
       await other.shutdown()
     }
