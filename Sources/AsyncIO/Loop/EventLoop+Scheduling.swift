@@ -35,6 +35,11 @@ extension EventLoop {
     // and in the class of the one parameter, which is this loop. (A closure around it would cost an allocation, and a bare
     // function would get a thunk.)
     let erased = unsafe unsafeBitCast(IsolatedCallback(call: callback), to: PostedCallback.self)
+    if executor.isHeldByThisThread && !isClosing {
+      // On the loop's own thread it goes straight to the FIFO, to keep its place before what is scheduled after it.
+      executor.ready.append(.posted(erased))
+      return
+    }
     let isTaken = executor.post(.posted(erased))
     guard isTaken else { throw LoopClosedError() }
   }

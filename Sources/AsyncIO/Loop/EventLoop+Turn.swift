@@ -43,7 +43,11 @@ extension EventLoop {
   /// Step 2.
   private func askForReadiness() -> Bool {
     if !executor.ready.isEmpty || pace.hasDueTimer || isStopping.load(ordering: .relaxed) {
-      guard executor.ready.isEmpty || pace.jobs >= Pace.maximumJobs || hasTimePassed() else { return false }
+      // A stop that came before the run: this turn is its only one, and so it looks.
+      let isLast = isStopping.load(ordering: .relaxed)
+      guard isLast || executor.ready.isEmpty || pace.jobs >= Pace.maximumJobs || hasTimePassed() else {
+        return false
+      }
       pace.tick = timeSource.tick
       backend.wait(.poll)
     } else {

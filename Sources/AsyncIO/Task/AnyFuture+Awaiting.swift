@@ -26,7 +26,12 @@ extension AnyFuture {
   package final func waitUntilDone() async throws {
     if isDone { return }
     let executor = loop.executor
-    guard executor.isHeldByThisThread, let task = executor.currentTask else { return try await waitFromOutside() }
+    guard executor.isHeldByThisThread, let task = executor.currentTask else {
+      if let running = ThreadLocals.running, running !== loop, running.executor.currentTask != nil {
+        throw WrongLoopError()
+      }
+      return try await waitFromOutside()
+    }
     try await task.willWait(for: self)
     // The request that was due has ended it: nobody would tell us.
     if isDone { return task.awaited = nil }
@@ -38,10 +43,7 @@ extension AnyFuture {
 
   /// The wait of a Swift task that is no task of this loop, on any thread. Swift's rule holds there: once cancelled, it
   /// stays cancelled.
-  private final func waitFromOutside() async throws {
-    if let running = ThreadLocals.running, running !== loop, running.executor.currentTask != nil {
-      throw WrongLoopError()
-    }
+  final func waitFromOutside() async throws {
     await withTaskCancellationHandler {
       unsafe await withUnsafeContinuation { continuation in
         let isTaken = loop.executor.onLoop { [self] in

@@ -25,6 +25,8 @@ extension EventLoop {
       executor.acquire(), "EventLoop.close: the loop is running; call stop() first, and wait until its run returns")
     guard phase.compareExchange(expected: .idle, desired: .closing, ordering: .acquiringAndReleasing).exchanged
     else { return executor.release() }
+    // First, so that a thread that goes on scheduling does not keep the closing from its end.
+    executor.inbox.close()
     // What the tasks run now finds its loop, as ever.
     let outer = ThreadLocals.running
     ThreadLocals.running = self

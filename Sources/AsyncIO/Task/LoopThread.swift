@@ -78,7 +78,10 @@ public final class LoopThread: Sendable {
       future.end(with: loop.createTask { try await body(loop) })
     }
     // A cancel that comes in between finds no task yet; `value` hears it, then.
-    return try await LoopThread.uncancellable(future).value
+    let task = try await LoopThread.uncancellable(future)
+    // Not `value`, which a task of another loop may not await: this is the door between loops.
+    try await task.waitFromOutside()
+    return try task.result()
   }
 
   /// Waits for a future that is certain to come, or for the end of its loop.

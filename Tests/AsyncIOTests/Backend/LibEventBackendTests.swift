@@ -6,7 +6,7 @@ import AsyncIO
 import SystemPackage
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct LibEventBackendTests {
+@Suite(.oneAtATime) struct LibEventBackendTests {
   @Test(arguments: [true, false])
   func `a poll comes back at once, and gives the notices of all that is ready`(precise: Bool) throws {
     let backend = try LibEventBackend(precise: precise)
@@ -56,7 +56,7 @@ import Testing
     // The limit of that wait has not passed yet, and must not end this one.
     let far = pair.far
     let start = ContinuousClock.now
-    let thread = PlainThread {
+    let thread = TestThread {
       while ContinuousClock.now - start < .milliseconds(60) {}
       _ = try? far.writeAll("x".utf8)
     }

@@ -6,7 +6,7 @@ import Testing
 
 @testable import AsyncIO
 
-@Suite struct DoneCallbackTests {
+@Suite(.oneAtATime) struct DoneCallbackTests {
   enum End: CaseIterable { case value, error, cancel }
 
   @Test(arguments: End.allCases)

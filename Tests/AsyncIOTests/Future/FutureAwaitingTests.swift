@@ -6,7 +6,7 @@ import Testing
 
 @testable import AsyncIO
 
-@Suite struct FutureAwaitingTests {
+@Suite(.oneAtATime) struct FutureAwaitingTests {
   @Test func `F-28: a future that has ended is awaited without giving up the turn`() throws {
     try runVirtually { loop in
       let counter = Counter()

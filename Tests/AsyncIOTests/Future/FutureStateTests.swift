@@ -7,7 +7,7 @@ import Testing
 
 @testable import AsyncIO
 
-@Suite struct FutureStateTests {
+@Suite(.oneAtATime) struct FutureStateTests {
   @Test func `F-01: a new future is pending, and reading it is an invalid-state error`() throws {
     try runVirtually { loop in
       let future = loop.createFuture(of: Int.self)

@@ -8,7 +8,7 @@ import Testing
 
 @testable import AsyncIO
 
-@Suite struct FutureThreadingTests {
+@Suite(.oneAtATime) struct FutureThreadingTests {
   private static let threads = 8
 
   @Test func `8 threads end 2,000 futures, and all waiters and callbacks run on the loop`() throws {

@@ -7,7 +7,7 @@ import Testing
 
 @testable import AsyncIO
 
-@Suite struct UnreadErrorTests {
+@Suite(.oneAtATime) struct UnreadErrorTests {
   /// Ends a future with an error, lets somebody have it, and drops it.
   private func fail(
     _ loop: isolated EventLoop, _ error: any Error, _ use: (Future<Int>) throws -> Void = { _ in }

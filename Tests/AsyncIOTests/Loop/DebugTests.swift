@@ -9,7 +9,7 @@ import Logging
 import Synchronization
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct DebugTests {
+@Suite(.oneAtATime) struct DebugTests {
   private struct Failure: Error {}
 
   /// Runs a body on a loop whose reports go to a list.

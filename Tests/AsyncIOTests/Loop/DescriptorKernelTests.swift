@@ -8,7 +8,7 @@ import SystemPackage
 import Testing
 
 // One after the other: they measure processor time.
-@Suite(.serialized, .timeLimit(.minutes(1))) struct DescriptorKernelTests {
+@Suite(.oneAtATime) struct DescriptorKernelTests {
   /// A hundred milliseconds of a loop that waits cost next to nothing; of one that spins, tens of milliseconds.
   static let idle: Duration = .milliseconds(12)
 

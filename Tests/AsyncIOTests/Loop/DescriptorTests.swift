@@ -8,7 +8,7 @@ import AsyncIO
 import SystemPackage
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct DescriptorTests {
+@Suite(.oneAtATime) struct DescriptorTests {
   @Test func `IO-01: a reader is called each turn while its descriptor is readable`() throws {
     try EventLoop.run { loop in
       let pair = try DescriptorPair.sockets()

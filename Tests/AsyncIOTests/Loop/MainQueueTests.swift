@@ -7,7 +7,7 @@
 import Glibc
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct MainQueueTests {
+@Suite(.oneAtATime) struct MainQueueTests {
   private func play(_ scene: String) throws -> (output: String, code: Int32) {
     try ChildProgram.start(besideTests: "main-thread-program", [scene]).finish()
   }

@@ -11,7 +11,7 @@ import SystemPackage
 import Testing
 
 // One after the other: a signal is the whole process's.
-@Suite(.serialized, .timeLimit(.minutes(1))) struct SignalTests {
+@Suite(.oneAtATime) struct SignalTests {
   /// A signal that is still under way when its handler goes shall not end the tests.
   init() {
     for number in [SIGUSR1, SIGUSR2, SIGHUP] { signal(number, SIG_IGN) }
@@ -141,7 +141,7 @@ import Testing
       let sent = Sent()
       var sentAtCall = 0
       try loop.addSignalHandler(SIGUSR2) { sentAtCall = sent.count.load(ordering: .acquiring) }
-      let thread = PlainThread {
+      let thread = TestThread {
         for _ in 0..<10_000 {
           sent.count.add(1, ordering: .acquiringAndReleasing)
           kill(getpid(), SIGUSR2)
@@ -182,7 +182,7 @@ import Testing
       loop.callLater(.seconds(3_600)) {}
       try loop.addSignalHandler(SIGUSR1) { try told.setResult(.now) }
       let sent = Mutex<ContinuousClock.Instant?>(nil)
-      let thread = PlainThread {
+      let thread = TestThread {
         usleep(50_000)
         sent.withLock { $0 = .now }
         kill(getpid(), SIGUSR1)
@@ -277,7 +277,7 @@ import Testing
 ///
 /// The threads of Swift's pool block all signals; so this needs one of its own.
 private func deliver(_ signal: Int32) {
-  PlainThread {
+  TestThread {
     var set = sigset_t()
     unsafe sigemptyset(&set)
     unsafe sigaddset(&set, signal)

@@ -26,10 +26,18 @@ final class ChildProgram {
     unsafe posix_spawn_file_actions_init(&actions)
     defer { unsafe posix_spawn_file_actions_destroy(&actions) }
     unsafe posix_spawn_file_actions_adddup2(&actions, writeEnd.rawValue, 1)
+    // The threads of Swift's pool block all signals, and a child would begin with that.
+    var attributes = posix_spawnattr_t()
+    unsafe posix_spawnattr_init(&attributes)
+    defer { unsafe posix_spawnattr_destroy(&attributes) }
+    var none = sigset_t()
+    unsafe sigemptyset(&none)
+    unsafe posix_spawnattr_setsigmask(&attributes, &none)
+    unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
     var strings = unsafe ([path] + arguments).map { unsafe strdup($0) } + [nil]
     defer { unsafe strings.forEach { unsafe free($0) } }
     var id = pid_t()
-    let error = unsafe posix_spawn(&id, path, &actions, nil, &strings, environ)
+    let error = unsafe posix_spawn(&id, path, &actions, &attributes, &strings, environ)
     guard error == 0 else { throw Errno(rawValue: error) }
     return ChildProgram(id: id, output: readEnd)
   }

@@ -9,8 +9,10 @@ import Testing
 
 /// A clock that stands still while there is work, and jumps to the next deadline when there is none.
 final class VirtualClock: LoopClock {
-  private let nanoseconds = Atomic<Int64>(0)
+  private let nanoseconds: Atomic<Int64>
   private let whenStuck = Mutex<(@Sendable () -> Void)?>(nil)
+
+  init(nanoseconds: Int64 = 1_000_000_000) { self.nanoseconds = Atomic(nanoseconds) }
 
   var now: Deadline { Deadline(nanoseconds: nanoseconds.load(ordering: .relaxed)) }
 

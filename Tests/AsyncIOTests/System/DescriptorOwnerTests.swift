@@ -7,7 +7,7 @@ import Glibc
 import SystemPackage
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct DescriptorOwnerTests {
+@Suite(.oneAtATime) struct DescriptorOwnerTests {
   /// Far above the numbers that tests running beside this one get.
   private func isOpen(_ number: Int32) -> Bool { fcntl(number, F_GETFD) >= 0 }
 

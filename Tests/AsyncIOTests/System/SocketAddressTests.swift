@@ -3,7 +3,7 @@
 import AsyncIO
 import Testing
 
-@Suite struct SocketAddressTests {
+@Suite(.oneAtATime) struct SocketAddressTests {
   @Test(arguments: [
     ("127.0.0.1", 7000, "127.0.0.1:7000"), ("0.0.0.0", 0, "0.0.0.0:0"),
     ("localhost", 65535, "127.0.0.1:65535"),

@@ -5,7 +5,7 @@ import Glibc
 import SystemPackage
 import Testing
 
-@Suite struct SocketTests {
+@Suite(.oneAtATime) struct SocketTests {
   static let anyPort = Result { try SocketAddress(host: "127.0.0.1", port: 0) }
 
   @Test func `a listener tells the port that the kernel chose`() throws {

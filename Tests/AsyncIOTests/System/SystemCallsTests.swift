@@ -7,7 +7,7 @@ import Glibc
 import SystemPackage
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct SystemCallsTests {
+@Suite(.oneAtATime) struct SystemCallsTests {
   private let calls = LinuxSystemCalls()
 
   private func receive(_ descriptor: FileDescriptor, _ limit: Int = 16) throws -> String {

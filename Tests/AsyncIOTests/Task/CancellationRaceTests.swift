@@ -6,7 +6,7 @@ import Testing
 
 @testable import AsyncIO
 
-@Suite struct CancellationRaceTests {
+@Suite(.oneAtATime) struct CancellationRaceTests {
   enum Event: String, CaseIterable { case finish, fail, cancel, cancelAgain, uncancel, cancelFuture }
 
   /// What asyncio does with a task that awaits a future, while events come before it resumes.

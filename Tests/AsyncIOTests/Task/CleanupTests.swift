@@ -6,7 +6,7 @@ import Testing
 
 @testable import AsyncIO
 
-@Suite struct CleanupTests {
+@Suite(.oneAtATime) struct CleanupTests {
   @Test func `T-52: cancelling a sleeping task removes its timer, and time stands still`() throws {
     try runVirtually { loop in
       let start = loop.now

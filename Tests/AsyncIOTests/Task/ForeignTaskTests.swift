@@ -6,7 +6,7 @@ import Testing
 
 @testable import AsyncIO
 
-@Suite struct ForeignTaskTests {
+@Suite(.oneAtATime) struct ForeignTaskTests {
   @Test func `T-76: on the loop, a cancelled Swift task cancels the task that it awaits, once`() throws {
     try runVirtually { loop in
       let seen = Counter()

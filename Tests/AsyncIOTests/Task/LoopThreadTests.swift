@@ -8,7 +8,7 @@ import Glibc
 import Synchronization
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct LoopThreadTests {
+@Suite(.oneAtATime) struct LoopThreadTests {
   private struct Failure: Error {}
 
   @Test func `TH-04: a body's value comes back, and the body runs on the loop's thread`() async throws {

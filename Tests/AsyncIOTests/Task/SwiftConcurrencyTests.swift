@@ -6,7 +6,7 @@ import Testing
 
 @testable import AsyncIO
 
-@Suite struct SwiftConcurrencyTests {
+@Suite(.oneAtATime) struct SwiftConcurrencyTests {
   @concurrent private static func threadOfConcurrent() async -> UInt { thisThread }
   private static func threadOfPlain() async -> UInt { thisThread }
 

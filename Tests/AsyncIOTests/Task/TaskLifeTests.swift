@@ -6,7 +6,7 @@ import Testing
 
 @testable import AsyncIO
 
-@Suite struct TaskLifeTests {
+@Suite(.oneAtATime) struct TaskLifeTests {
   @TaskLocal static var word = "none"
 
   @concurrent private static func away() async -> String? { AnyLoopTask.current?.name }

@@ -6,7 +6,7 @@ import Testing
 
 @testable import AsyncIO
 
-@Suite struct TaskScaleTests {
+@Suite(.oneAtATime) struct TaskScaleTests {
   private static let many = 100_000
   private static let depth = 10_000
 

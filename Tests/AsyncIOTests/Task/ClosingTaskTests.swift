@@ -6,7 +6,7 @@ import Testing
 
 @testable import AsyncIO
 
-@Suite struct ClosingTests {
+@Suite(.oneAtATime) struct ClosingTaskTests {
   /// Runs a body on a loop of virtual time, and closes it while things are pending.
   private func runAndClose(
     debug: Bool = false, _ body: @escaping @Sendable (isolated EventLoop) async throws -> Void

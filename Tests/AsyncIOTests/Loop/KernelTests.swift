@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Where the kernel is what is tested: real time, signals, system calls.
+
+import Glibc
+import SystemPackage
+import Testing
+
+@testable import AsyncIO
+
+@Suite(.oneAtATime) struct KernelTests {
+  @Test func `L-36: a loop with nothing to do waits once, and uses no processor`() throws {
+    let waits = Shared(0)
+    let (count, used) = try EventLoop.run(configuration: .counting(waits)) { loop in
+      let future = loop.createFuture(of: Void.self)
+      try await loop.makeTurns(3)
+      let before = (waits.value, processorTime())
+      let thread = TestThread {
+        usleep(200_000)
+        try? future.setResult()
+      }
+      try await future.value
+      thread.join()
+      return (waits.value - before.0, processorTime() - before.1)
+    }
+    #expect(count <= 3)
+    #expect(used < 20_000_000)
+  }
+
+  @Test func `L-40: a list of tiny sleeps costs a bounded number of polls`() throws {
+    let waits = Shared(0)
+    try EventLoop.run(configuration: .counting(waits)) { loop in
+      for microseconds in 1...100 { try await loop.sleep(for: .microseconds(microseconds * 3)) }
+    }
+    // One wait for each, one more where it ended a little early, and a few at the start and the end.
+    #expect(waits.value >= 50 && waits.value <= 210)
+  }
+
+  @Test func `L-38: the loop's time does not go back, and moves on while a callback blocks`() throws {
+    let isMonotonic = try EventLoop.run { loop in
+      var last = loop.now
+      for _ in 0..<10_000 {
+        let present = loop.now
+        if present < last { return false }
+        last = present
+      }
+      let start = loop.now
+      usleep(2_000)
+      return start.duration(to: loop.now) >= .milliseconds(2)
+    }
+    #expect(isMonotonic)
+  }
+
+  @Test func `L-37: timers and readers are right under a thousand signals a second`() async {
+    await #expect(processExitsWith: .success) {
+      var action = sigaction()
+      unsafe action.__sigaction_handler.sa_handler = { _ in }
+      unsafe sigaction(SIGUSR1, &action, nil)
+      let target = UInt(pthread_self())
+      let isOver = Shared(false)
+      let shooter = TestThread {
+        while !isOver.value {
+          pthread_kill(pthread_t(target), SIGUSR1)
+          usleep(1_000)
+        }
+      }
+      let run = {
+        try EventLoop.run { loop in
+          let pipe = try FileDescriptor.pipe()
+          var early = 0
+          var bytes = 0
+          for _ in 0..<20 {
+            let start = loop.now
+            try await loop.sleep(for: .milliseconds(5))
+            if start.duration(to: loop.now) < .milliseconds(5) { early += 1 }
+            _ = try pipe.writeEnd.writeAll([1])
+            try await loop.waitReadable(pipe.readEnd)
+            bytes += try pipe.readEnd.readSome()
+          }
+          return (early, bytes)
+        }
+      }
+      let (early, bytes) = try run()
+      isOver.change { $0 = true }
+      shooter.join()
+      #expect(early == 0 && bytes == 20)
+    }
+  }
+}
+
+/// Nanoseconds of processor time of this thread.
+private func processorTime() -> Int {
+  var time = timespec()
+  // SAFETY: the pointer is to a local that outlives the call.
+  unsafe clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+  return time.tv_sec * 1_000_000_000 + time.tv_nsec
+}

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import SystemPackage
+import Testing
+
+@testable import AsyncIO
+
+@Suite(.oneAtATime) struct LifecycleTests {
+  @Test func `L-01: a run gives the body's value, or throws its error`() throws {
+    let loop = try EventLoop(configuration: .virtual())
+    defer { loop.close() }
+    #expect(try loop.runUntilComplete { _ in 42 } == 42)
+    #expect(throws: Oops(number: 3)) { try loop.runUntilComplete { _ in throw Oops(number: 3) } }
+    #expect(throws: CancellationError.self) { try loop.runUntilComplete { _ in throw CancellationError() } }
+    let future = loop.createFuture(of: String.self)
+    try future.setResult("value")
+    #expect(try loop.runUntilComplete(future) == "value")
+    #expect(!loop.isRunning && !loop.isClosed)
+  }
+
+  @Test func `L-05: a stop before the run means one turn: ready work, and a look without waiting`() throws {
+    let loop = try EventLoop(configuration: .virtual())
+    defer { loop.close() }
+    let pipe = try FileDescriptor.pipe()
+    defer {
+      try? pipe.readEnd.close()
+      try? pipe.writeEnd.close()
+    }
+    _ = try pipe.writeEnd.writeAll([1])
+    let order = Shared<[String]>([])
+    try loop.whileIdle { loop in
+      try loop.addReader(pipe.readEnd) { order.change { $0.append("reader") } }
+      loop.callSoon {
+        order.change { $0.append("soon") }
+        loop.callSoon { order.change { $0.append("next") } }
+      }
+      loop.callLater(.seconds(1)) { order.change { $0.append("later") } }
+    }
+    loop.stop()
+    try loop.runForever()
+    #expect(order.value == ["soon", "reader"])
+    #expect(!loop.isRunning)
+  }
+
+  @Test func `L-05: a stop before the run of an empty loop does not wait`() throws {
+    let loop = try EventLoop()
+    defer { loop.close() }
+    loop.stop()
+    try loop.runForever()
+    // It counts for one run.
+    let late = TestThread {
+      while !loop.isRunning {}
+      loop.stop()
+    }
+    try loop.runForever()
+    late.join()
+  }
+
+  @Test func `L-06: after a stop the batch ends, and what it added stays for the next run`() throws {
+    let loop = try EventLoop(configuration: .virtual())
+    defer { loop.close() }
+    let order = Shared<[Int]>([])
+    try loop.whileIdle { loop in
+      loop.callSoon {
+        order.change { $0.append(1) }
+        loop.stop()
+        loop.callSoon { order.change { $0.append(3) } }
+      }
+      loop.callSoon { order.change { $0.append(2) } }
+    }
+    try loop.runForever()
+    #expect(order.value == [1, 2])
+    loop.stop()
+    try loop.runForever()
+    #expect(order.value == [1, 2, 3])
+  }
+
+  @Test func `L-07: a stop before the body's end is an error; the task lives, and ends in the next run`()
+    throws
+  {
+    let loop = try EventLoop(configuration: .virtual())
+    defer { loop.close() }
+    #expect(throws: LoopStateError.stoppedBeforeDone) {
+      try loop.runUntilComplete { loop in
+        loop.stop()
+        try await loop.sleep(for: .seconds(1))
+        return 42
+      }
+    }
+    let task = try loop.whileIdle { $0.allTasks.first as? LoopTask<Int> }
+    #expect(try task.map { try loop.runUntilComplete($0) } == 42)
+  }
+
+  @Test func `L-09: one readiness does not run a reader twice over a stop`() throws {
+    let loop = try EventLoop(configuration: .virtual())
+    defer { loop.close() }
+    let pipe = try FileDescriptor.pipe()
+    defer {
+      try? pipe.readEnd.close()
+      try? pipe.writeEnd.close()
+    }
+    _ = try pipe.writeEnd.writeAll([1])
+    let reads = Shared<[Int]>([])
+    try loop.whileIdle { loop in
+      try loop.addReader(pipe.readEnd) {
+        let count = try pipe.readEnd.readSome()
+        reads.change { $0.append(count) }
+        loop.stop()
+      }
+    }
+    try loop.runForever()
+    for _ in 0..<3 {
+      loop.stop()
+      try loop.runForever()
+    }
+    #expect(reads.value == [1])
+  }
+
+  @Test func `L-28: closing twice is fine`() throws {
+    let loop = try EventLoop()
+    loop.close()
+    loop.close()
+    #expect(loop.isClosed && !loop.isRunning)
+  }
+
+  @Test func `L-28: closing a loop that runs ends the process with a cure`() async {
+    let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
+      let loop = try EventLoop()
+      try loop.callSoonThreadsafe { loop in loop.closeNow() }
+      let thread = TestThread { try? loop.runTurns() }
+      thread.join()
+    }
+    let words = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
+    #expect(words.contains("EventLoop.close: the loop is running; call stop() first"))
+  }
+
+  @Test func `L-29: a closed loop is not run`() throws {
+    let loop = try EventLoop()
+    loop.close()
+    #expect(throws: LoopStateError.closed) { try loop.runForever() }
+    #expect(throws: LoopStateError.closed) { try loop.runUntilComplete { _ in } }
+    #expect(throws: LoopClosedError()) { try loop.callSoonThreadsafe { _ in } }
+  }
+
+  @Test func `L-29: what is scheduled on a closed loop is reported, and does not run`() async throws {
+    let log = Shared<[String]>([])
+    let loop = try EventLoop(configuration: EventLoop.Configuration().with(log: log))
+    loop.closeNow()
+    // The job of this hop runs on the thread that brings it.
+    await loop.scheduleAllSorts()
+    #expect(log.value.count == 4)
+    #expect(log.value.allSatisfy { $0.hasPrefix("scheduled-on-closed-loop ") })
+  }
+
+  @Test func `L-35, L-43: a run inside of a run is refused, on the same loop and on another`() throws {
+    let errors = try EventLoop.run { loop in
+      let other = try EventLoop()
+      defer { other.closeNow() }
+      let errors = Shared<[LoopStateError?]>([])
+      loop.callSoon {
+        for attempt in [
+          { try loop.runForever() }, { try other.runForever() }, { try EventLoop.run { _ in } },
+          { _ = try other.runUntilComplete { _ in } },
+        ] {
+          do {
+            try attempt()
+            errors.change { $0.append(nil) }
+          } catch {
+            errors.change { $0.append(error as? LoopStateError) }
+          }
+        }
+      }
+      try await loop.makeTurns(2)
+      return errors.value
+    }
+    #expect(errors == [.anotherLoopRuns, .anotherLoopRuns, .anotherLoopRuns, .anotherLoopRuns])
+  }
+
+  @Test func `L-43: a loop that another thread runs is refused`() throws {
+    let thread = try LoopThread.start()
+    while !thread.loop.isRunning {}
+    #expect(throws: LoopStateError.alreadyRunning) { try thread.loop.runForever() }
+    #expect(throws: LoopStateError.alreadyRunning) { try thread.loop.runUntilComplete { _ in } }
+    thread.loop.stop()
+    while !thread.loop.isClosed {}
+  }
+
+  @Test func `L-44: what a run leaves goes on in the next`() throws {
+    let loop = try EventLoop(configuration: .virtual())
+    defer { loop.close() }
+    let order = Shared<[Int]>([])
+    try loop.runUntilComplete { loop in
+      loop.createTask(name: "left") {
+        order.change { $0.append(1) }
+        try await loop.sleep(for: .seconds(2))
+        order.change { $0.append(2) }
+      }
+      try await loop.sleep(for: .seconds(1))
+    }
+    #expect(order.value == [1])
+    try loop.runUntilComplete { loop in
+      #expect(loop.allTasks.map(\.name) == ["left", "main"])
+      try await loop.sleep(for: .seconds(2))
+    }
+    #expect(order.value == [1, 2])
+  }
+}
+
+extension EventLoop {
+  fileprivate func scheduleAllSorts() {
+    callSoon { preconditionFailure("it ran") }
+    callLater(.zero) { preconditionFailure("it ran") }
+    callAt(now) { preconditionFailure("it ran") }
+    let task = createTask { preconditionFailure("it ran") }
+    precondition(task.isCancelled)
+  }
+}
+
+extension FileDescriptor {
+  /// Reads what there is, and returns its count.
+  func readSome() throws -> Int {
+    var bytes = [UInt8](repeating: 0, count: 4_096)
+    // SAFETY: the buffer is the array's, and read fills no more than it.
+    return unsafe try bytes.withUnsafeMutableBytes { buffer in unsafe try read(into: buffer) }
+  }
+}
