@@ -121,7 +121,7 @@ import Testing
     await thread.shutdown()
   }
 
-  @Test(.disabled("hangs: to be looked into"))
+  @Test
   func `T-76: from the global pool, a cancel is one request, and is heard inside`() async throws {
     let thread = try LoopThread.start(name: "t76")
     let seen = Notes<String>()
@@ -141,7 +141,8 @@ import Testing
     }
     let foreign = Task.detached { await outcome(of: inner) }
     let loop = thread.loop
-    while try await thread.run({ loop in loop.executor.outsiders.isEmpty }) {}
+    // One of them is the task of this call itself.
+    while try await thread.run({ loop in loop.executor.outsiders.count < 2 }) {}
     foreign.cancel()
     #expect(await foreign.value == "cancelled")
     #expect(seen.all == ["1 parent"])
@@ -150,7 +151,7 @@ import Testing
     await thread.shutdown()
   }
 
-  @Test(.disabled("hangs: to be looked into"))
+  @Test
   func `T-76: from the global pool, finish and cancel race, and nothing hangs`() async throws {
     let thread = try LoopThread.start(name: "t76")
     for _ in 0..<500 {
@@ -164,7 +165,8 @@ import Testing
     }
     try await thread.run { loop in
       try await turns(3)
-      #expect(loop.executor.outsiders.isEmpty)
+      // Nobody waits from outside but for this body.
+      #expect(loop.executor.outsiders.count <= 1)
     }
     await thread.shutdown()
   }

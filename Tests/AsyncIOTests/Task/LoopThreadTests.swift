@@ -222,7 +222,7 @@ import Testing
     await threads[1].shutdown()
   }
 
-  @Test(.disabled("LoopThread.run throws WrongLoopError in a task of another loop"))
+  @Test
   func `L-33: tasks of two loops talk to each other by run`() async throws {
     let left = try LoopThread.start()
     let right = try LoopThread.start()
