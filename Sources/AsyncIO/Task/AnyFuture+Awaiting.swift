@@ -36,6 +36,8 @@ extension AnyFuture {
     // The request that was due has ended it: nobody would tell us.
     if isDone { return task.awaited = nil }
     unsafe await withUnsafeContinuation { continuation in
+      // Asked again: a body that is not isolated to the loop has made a trip through the queue since.
+      if isDone { return unsafe continuation.resume() }
       unsafe observers.add(.continuation(continuation))
     }
     try task.didWait(for: self)
