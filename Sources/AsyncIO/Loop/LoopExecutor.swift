@@ -14,7 +14,7 @@ import SystemPackage
   let ready = ReadyQueue()
   let timers = TimerQueue()
   let inbox = Inbox()
-  private let wakeUp: Mutex<WakeUpDescriptor?>
+  private let wakeUp: Locked<WakeUpDescriptor?>
 
   /// The loop, while one of its threads runs it; it holds this executor.
   unowned(unsafe) var loop: AnyObject?
@@ -40,7 +40,7 @@ import SystemPackage
   private let holder = Atomic<UInt>(0)
 
   init() throws(SystemError) {
-    wakeUp = Mutex(try WakeUpDescriptor())
+    wakeUp = Locked(try WakeUpDescriptor())
   }
 
   // MARK: Who holds the loop

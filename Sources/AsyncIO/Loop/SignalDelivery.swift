@@ -44,7 +44,7 @@ enum SignalDelivery {
     var users = 0
     var previous = sigaction()
   }
-  private static let installed = Mutex<[Int32: Installed]>([:])
+  private static let installed = Locked<[Int32: Installed]>([:])
 
   /// The descriptor that has an arrival for each signal.
   static func arrivals() throws(SystemError) -> FileDescriptor {

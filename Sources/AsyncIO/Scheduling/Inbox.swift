@@ -25,7 +25,7 @@ final class Inbox: Sendable {
     var isSleeping = false
   }
 
-  private let entries = Mutex(Entries())
+  private let entries = Locked(Entries())
   private let hasWork = Atomic(false)
 
   /// Leaves work. Any thread.

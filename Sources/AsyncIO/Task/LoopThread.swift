@@ -31,7 +31,7 @@ public final class LoopThread: Sendable {
     var grace: Duration?
     var waiters: [UnsafeContinuation<Void, Never>] = unsafe []
   }
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
   private init(loop: EventLoop) {
     self.loop = loop
