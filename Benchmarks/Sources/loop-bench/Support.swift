@@ -35,7 +35,7 @@ func inThread(_ body: @escaping @Sendable () -> Void) {
   let result = pthread_create(
     &thread, nil,
     { context in
-      Unmanaged<Context>.fromOpaque(context!).takeRetainedValue().body()
+      if let context { Unmanaged<Context>.fromOpaque(context).takeRetainedValue().body() }
       return nil
     }, context)
   precondition(result == 0, "pthread_create failed: \(result)")

@@ -2,7 +2,6 @@
 //
 // What is measured: its name, its size, and who can run it.
 
-
 import CRawLibevent
 /// One workload, and how each contender runs `n` operations of it; the result is in nanoseconds for all of them.
 struct Workload: Sendable {
@@ -20,13 +19,16 @@ struct Workload: Sendable {
 extension Workload {
   static let all: [Workload] = [
     Workload(
-      name: "soon-batch", operation: "one callback", defaultCount: 1_000_000, ours: AsyncIOWorkloads.soonBatch,
+      name: "soon-batch", operation: "one callback", defaultCount: 1_000_000,
+      ours: AsyncIOWorkloads.soonBatch,
       peerName: "raw libevent", peer: { raw_soon_batch(UInt64($0)) }, target: 0.45),
     Workload(
-      name: "soon-chain", operation: "one callback", defaultCount: 1_000_000, ours: AsyncIOWorkloads.soonChain,
+      name: "soon-chain", operation: "one callback", defaultCount: 1_000_000,
+      ours: AsyncIOWorkloads.soonChain,
       peerName: "raw libevent", peer: { raw_soon_chain(UInt64($0)) }, target: 1.0),
     Workload(
-      name: "threadsafe", operation: "one callback", defaultCount: 1_000_000, ours: AsyncIOWorkloads.threadsafe,
+      name: "threadsafe", operation: "one callback", defaultCount: 1_000_000,
+      ours: AsyncIOWorkloads.threadsafe,
       peerName: "raw libevent", peer: { raw_threadsafe(UInt64($0)) }, target: 0.6),
     Workload(
       name: "spawn-await", operation: "one task", defaultCount: 500_000, ours: AsyncIOWorkloads.spawnAwait,

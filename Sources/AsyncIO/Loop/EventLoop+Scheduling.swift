@@ -76,7 +76,9 @@ extension EventLoop {
     _ deadline: Deadline, isDue: Bool, marked fileID: StaticString, _ line: UInt,
     _ callback: consuming @escaping Callback
   ) -> TimerHandle {
-    guard !refusesWork(fileID, line) else { return TimerHandle(loop: ObjectIdentifier(self), deadline: Instant(deadline), id: nil) }
+    guard !refusesWork(fileID, line) else {
+      return TimerHandle(loop: ObjectIdentifier(self), deadline: Instant(deadline), id: nil)
+    }
     if isDue { pace.hasDueTimer = true }
     let id = executor.timers.arm(at: deadline, isDebugging ? marked(callback, fileID, line) : callback)
     return TimerHandle(loop: ObjectIdentifier(self), deadline: Instant(deadline), id: id)

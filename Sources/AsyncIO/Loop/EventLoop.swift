@@ -20,7 +20,7 @@ import Synchronization
 /// of its tasks) calls it synchronously and shares state freely; all others need `await`, or one of the few
 /// `nonisolated` members, which may be called from any thread: ``callSoonThreadsafe(_:)``, ``stop()``, ``now``.
 ///
-/// A loop runs on the thread that calls ``runForever()``, ``runUntilComplete(_:)-(_)`` or ``run(configuration:_:)``,
+/// A loop runs on the thread that calls ``runForever()``, `runUntilComplete` or ``run(configuration:shutdownGrace:_:)``,
 /// or on one of its own (``LoopThread``). It is made, run any number of times, and closed.
 ///
 /// Invariant: isolated state is touched only by the thread that holds `executor`; a loop that is neither running nor
@@ -90,7 +90,8 @@ public actor EventLoop {
     isDebugging = configuration.debug
     let logger = configuration.logger
     executor.onCallbackError = { error in
-      logger.error("a callback of a closed loop threw: \(error)", metadata: ["kind": "\(ExceptionContext.Kind.callbackFailed)"])
+      logger.error(
+        "a callback of a closed loop threw: \(error)", metadata: ["kind": "\(ExceptionContext.Kind.callbackFailed)"])
     }
     if let descriptor = executor.wakeUpDescriptor {
       wakeUpWatch = try backend.watch(descriptor, for: .readable) { [executor] in executor.drainWakeUp() }

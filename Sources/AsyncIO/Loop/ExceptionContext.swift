@@ -48,7 +48,8 @@ public struct ExceptionContext: Sendable, CustomStringConvertible {
   /// Where the future, task or callback was made: `Module/File.swift:12`. For callbacks, in debug mode only.
   public let creationSite: String?
 
-  package init(
+  /// A report of your own, for ``EventLoop/reportException(_:)``.
+  public init(
     _ kind: Kind, _ message: String, error: (any Error)? = nil, taskName: String? = nil,
     creationSite: String? = nil
   ) {

@@ -40,6 +40,9 @@ final class TimerQueue {
   private var nextOrder: UInt64 = 0
   /// Slots in use.
   private var used = 0
+  /// The next number of slots in use at which memory is given back: an eighth of the peak, then half of that, and so on, so
+  /// that the cost of it stays small beside the cancellations'.
+  private var shrinkBelow = 0
 
   /// The number of armed timers.
   var count: Int { heap.count }
@@ -54,6 +57,7 @@ final class TimerQueue {
     let order = nextOrder
     nextOrder += 1
     used += 1
+    shrinkBelow = max(shrinkBelow, used / 8)
     let slot = takeSlot(Slot(order: order, place: UInt32(heap.count), callback: callback))
     heap.append(Entry(deadline: deadline, order: order, slot: slot))
     siftUp(heap.count - 1)
@@ -174,7 +178,8 @@ final class TimerQueue {
       heap = []
       slots = []
       firstFree = Self.none
-    } else if heap.capacity > 1_024 && heap.count < heap.capacity / 8 {
+    } else if used < shrinkBelow {
+      shrinkBelow = used / 2
       var smaller: [Entry] = []
       smaller.reserveCapacity(heap.count * 2)
       smaller.append(contentsOf: heap)

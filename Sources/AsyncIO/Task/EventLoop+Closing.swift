@@ -9,8 +9,8 @@ extension EventLoop {
   ///
   /// Tasks that have not ended are reported. Each is cancelled, runs on to its next await that would wait for something, and
   /// stays there for ever (a coroutine of Python gets `GeneratorExit` in this place); one that is inside of an await of another
-  /// library goes on with that. Those who await from outside get ``LoopClosedError``. Timers, callbacks, watches and signal
-  /// handlers are dropped. Afterwards scheduling fails, with ``LoopClosedError`` or with a report. Closing a closed loop does
+  /// library goes on with that. Those who await from outside get ``LoopClosedError``. What is ready already runs;
+  /// timers, watches, signal handlers, and what is scheduled meanwhile, are dropped. Afterwards scheduling fails, with ``LoopClosedError`` or with a report. Closing a closed loop does
   /// nothing.
   ///
   /// - Precondition: The loop is not running.

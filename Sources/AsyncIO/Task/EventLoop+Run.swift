@@ -57,7 +57,7 @@ extension EventLoop {
     try runUntilDone(makeMainTask(main))
   }
 
-  /// Runs the loop on this thread until a future or task of it has ended; as ``runUntilComplete(_:)-(_)`` in all else.
+  /// Runs the loop on this thread until a future or task of it has ended; as with a body in all else.
   ///
   /// - Throws: ``WrongLoopError`` when it belongs to another loop.
   @available(*, noasync, message: "it blocks the thread; make a LoopThread, or call it from a synchronous main")

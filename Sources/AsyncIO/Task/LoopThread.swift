@@ -141,7 +141,7 @@ public final class LoopThread: Sendable {
       state.hasEnded = true
       return unsafe state.waiters
     }
-    for unsafe waiter in unsafe waiters { unsafe waiter.resume() }
+    unsafe waiters.forEach { waiter in unsafe waiter.resume() }
   }
 }
 

@@ -244,8 +244,7 @@ import Testing
     }
   }
 
-  @Test func `IO-18: the epoll descriptor of another loop is readable while that has something ready`() throws
-  {
+  @Test func `IO-18: the epoll descriptor of another loop is readable while that has something ready`() throws {
     let inner = try EventLoop()
     defer { inner.close() }
     let pair = try DescriptorPair.sockets()

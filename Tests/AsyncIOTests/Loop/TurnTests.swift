@@ -90,8 +90,7 @@ import Testing
     #expect(laps <= 2 * 256 + 2)
   }
 
-  @Test func `L-12: timers, descriptors, other threads and stop get through to a loop that is always busy`() throws
-  {
+  @Test func `L-12: timers, descriptors, other threads and stop get through to a loop that is always busy`() throws {
     let loop = try EventLoop()
     defer { loop.close() }
     let pipe = try FileDescriptor.pipe()

@@ -125,9 +125,7 @@ import Testing
     }
     for id in ids.shuffled() { _ = queue.cancel(id) }
     #expect(queue.count == 10)
-    withKnownIssue("places behind the last one in use stay, once the heap itself is small") {
-      #expect(capacities(of: queue).allSatisfy { $0 <= 20_000 })
-    }
+    #expect(capacities(of: queue).allSatisfy { $0 <= 20_000 })
     #expect(ids.allSatisfy { !queue.isPending($0) })
     _ = queue.arm(at: Deadline(nanoseconds: 2_000_000)) { order.append(10) }
     runDue(queue, at: 3_000_000)

@@ -238,8 +238,7 @@ import Testing
     await right.shutdown()
   }
 
-  @Test func `DB-05: many threads, started and shut down, leave no threads and no descriptors`() async throws
-  {
+  @Test func `DB-05: many threads, started and shut down, leave no threads and no descriptors`() async throws {
     let name = "asyncio-db-05"
     // Other tests open and close theirs meanwhile; a leak of this one would be 400 descriptors.
     let before = ProcessFacts.descriptors.count
