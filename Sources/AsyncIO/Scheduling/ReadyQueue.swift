@@ -98,9 +98,11 @@
     let new = UnsafeMutablePointer<Work>.allocate(capacity: Int(capacity))
     var ticket = head
     while ticket != tail {
+      // As many as stand in a row in both rings.
+      let row = min(tail - ticket, mask + 1 - (ticket & mask), capacity - (ticket & (capacity - 1)))
       // SAFETY: each of head ..< tail is initialized in the old ring, and moves to its place in the new one.
-      unsafe (new + Int(ticket & (capacity - 1))).moveInitialize(from: ring + Int(ticket & mask), count: 1)
-      ticket += 1
+      unsafe (new + Int(ticket & (capacity - 1))).moveInitialize(from: ring + Int(ticket & mask), count: Int(row))
+      ticket += row
     }
     unsafe ring.deallocate()
     unsafe ring = unsafe new

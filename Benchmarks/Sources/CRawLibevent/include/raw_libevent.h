@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The workloads of loop-bench in C, on libevent alone: a base without locks, events in one array, allocated beforehand.
+// The workloads of loop-bench in C, on libevent alone: a base without locks, events in one array.
 // Each runs n operations, and returns the nanoseconds that they took.
 
 #ifndef RAW_LIBEVENT_H
@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-// n events made active in one go, then run.
+// n events assigned and made active in one go, then run.
 uint64_t raw_soon_batch(uint64_t n);
 
 // An event whose callback makes the next one active, n times.
