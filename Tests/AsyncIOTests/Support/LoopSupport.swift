@@ -126,6 +126,9 @@ enum ThisProcess {
 
   static var residentKilobytes: Int { status("VmRSS:") }
 
+  /// Whether the address sanitizer is here, which keeps what is freed for a while, to find its users.
+  static var keepsFreedMemory: Bool { unsafe dlsym(nil, "__asan_init") != nil }
+
   private static func status(_ field: String) -> Int {
     guard let file = try? FileDescriptor.open(FilePath("/proc/self/status"), .readOnly) else { return -1 }
     defer { try? file.close() }
