@@ -18,12 +18,6 @@ struct Observers {
     if first == nil { first = observer } else { others.append(observer) }
   }
 
-  /// Whether a task waits.
-  var hasWaiters: Bool {
-    if case .continuation? = first { return true }
-    return others.contains { if case .continuation = $0 { true } else { false } }
-  }
-
   /// Removes a callback that waits for the end.
   mutating func remove(_ token: DoneCallbackToken) -> Callback? {
     if case .callback(token, let callback)? = first {

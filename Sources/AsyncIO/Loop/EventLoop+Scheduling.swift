@@ -2,8 +2,6 @@
 //
 // Callbacks and delayed callbacks.
 
-import Synchronization
-
 extension EventLoop {
   /// Schedules a callback for the next turn.
   ///

@@ -42,9 +42,9 @@ extension EventLoop {
 
   /// Step 2.
   private func askForReadiness() -> Bool {
-    if !executor.ready.isEmpty || pace.hasDueTimer || isStopping.load(ordering: .relaxed) {
-      // A stop that came before the run: this turn is its only one, and so it looks.
-      let isLast = isStopping.load(ordering: .relaxed)
+    // A stop that came before the run: this turn is its only one, and so it looks, without waiting.
+    let isLast = isStopping.load(ordering: .relaxed)
+    if isLast || !executor.ready.isEmpty || pace.hasDueTimer {
       guard isLast || executor.ready.isEmpty || pace.jobs >= Pace.maximumJobs || hasTimePassed() else {
         return false
       }

@@ -48,9 +48,6 @@ import SystemPackage
   /// Whether the calling thread holds the loop.
   var isHeldByThisThread: Bool { holder.load(ordering: .relaxed) == UInt(pthread_self()) }
 
-  /// Whether any thread does.
-  var isHeld: Bool { holder.load(ordering: .relaxed) != 0 }
-
   /// Takes the loop for this thread, unless another one has it, or this one already.
   func acquire() -> Bool {
     holder.compareExchange(expected: 0, desired: UInt(pthread_self()), ordering: .acquiringAndReleasing).exchanged
