@@ -35,15 +35,15 @@ extension AnyFuture {
     _ token: DoneCallbackToken, isolation: isolated EventLoop = #isolation
   ) -> Bool {
     isolation.requireSame(ObjectIdentifier(loop), "removeDoneCallback")
-    if observers.remove(token) != nil { return true }
-    guard let ticket = observers.scheduled.first(where: { $0.token == token })?.ticket else { return false }
+    if unsafe observers.remove(token) != nil { return true }
+    guard let ticket = unsafe observers.scheduled.first(where: { $0.token == token })?.ticket else { return false }
     return loop.executor.ready.cancel(ticket)
   }
 
   /// Resumes the tasks that wait, and schedules the callbacks. The loop's thread.
   final func tellObservers() {
     if isAwaitedFromOutside { loop.executor.outsiders[ObjectIdentifier(self)] = nil }
-    guard let (first, others) = observers.takeAll() else { return }
+    guard let (first, others) = unsafe observers.takeAll() else { return }
     tell(first)
     for observer in others { tell(observer) }
   }
@@ -58,7 +58,7 @@ extension AnyFuture {
 
   private final func schedule(_ token: DoneCallbackToken, _ callback: @escaping Callback) {
     // The closure keeps the future, and so its outcome, until the callback has run.
-    observers.noteScheduled(
+    unsafe observers.noteScheduled(
       token, loop.executor.ready.append(.callback { [self] in try extended(callback) }))
   }
 

@@ -24,7 +24,8 @@ public class AnyFuture: @unchecked Sendable, CustomStringConvertible {
   private final let isRetrieved = Atomic(false)
   final var failure: (any Error)?
   final var reason: CancellationReason?
-  final var observers = Observers()
+  // SAFETY: its methods call nobody back, so no access finds another one begun. (The check costs 10 ns, twice an await.)
+  @exclusivity(unchecked) final var observers = Observers()
   /// Whether it is among the executor's `outsiders`.
   final var isAwaitedFromOutside = false
   final let site: CreationSite

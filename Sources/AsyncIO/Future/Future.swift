@@ -20,7 +20,8 @@
 ///   to keep it.
 public final class Future<Success: Sendable>: AnyFuture, Awaitable, @unchecked Sendable {
   // By the invariant of `AnyFuture`: written once, by the one that ends it, before the end can be seen.
-  @usableFromInline var outcome: Success?
+  // SAFETY: so no read finds a write begun.
+  @exclusivity(unchecked) @usableFromInline var outcome: Success?
 
   @usableFromInline
   package override init(loop: EventLoop, site: CreationSite) {
@@ -31,7 +32,7 @@ public final class Future<Success: Sendable>: AnyFuture, Awaitable, @unchecked S
   @inlinable
   public func result() throws -> Success {
     try throwUnlessValue()
-    guard let outcome else { throw InvalidStateError(.notDone) }
+    guard let outcome = unsafe outcome else { throw InvalidStateError(.notDone) }
     return outcome
   }
 
@@ -62,7 +63,7 @@ public final class Future<Success: Sendable>: AnyFuture, Awaitable, @unchecked S
   @discardableResult @inlinable
   package func end(with value: Success) -> Bool {
     guard beginEnding() else { return false }
-    outcome = value
+    unsafe outcome = value
     endWithValue()
     return true
   }

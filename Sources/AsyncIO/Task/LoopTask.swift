@@ -25,7 +25,8 @@
 /// - Threading: Reading, awaiting and cancelling is legal from any thread.
 public final class LoopTask<Success: Sendable>: AnyLoopTask, Awaitable, @unchecked Sendable {
   // By the invariant of `AnyFuture`: written once, by the one that ends it, before the end can be seen.
-  @usableFromInline var outcome: Success?
+  // SAFETY: so no read finds a write begun.
+  @exclusivity(unchecked) @usableFromInline var outcome: Success?
 
   @usableFromInline override init(loop: EventLoop, name: String?, site: CreationSite) {
     super.init(loop: loop, name: name, site: site)
@@ -35,7 +36,7 @@ public final class LoopTask<Success: Sendable>: AnyLoopTask, Awaitable, @uncheck
   @inlinable
   public func result() throws -> Success {
     try throwUnlessValue()
-    guard let outcome else { throw InvalidStateError(.notDone) }
+    guard let outcome = unsafe outcome else { throw InvalidStateError(.notDone) }
     return outcome
   }
 
@@ -43,7 +44,7 @@ public final class LoopTask<Success: Sendable>: AnyLoopTask, Awaitable, @uncheck
   @inlinable
   func end(returning value: Success) {
     guard beginReturning() else { return }
-    outcome = value
+    unsafe outcome = value
     endReturning()
   }
 }
