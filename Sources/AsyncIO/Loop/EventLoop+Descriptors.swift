@@ -85,12 +85,11 @@ package final class DescriptorWatch {
     _ callback: @escaping Callback
   ) throws(SystemError) {
     self.callback = callback
-    let ready = loop.executor.ready
     // Weak: the backend's watch, which holds this closure, is held by this object.
-    watch = try loop.backend.watch(descriptor, for: readiness) { [weak self] in
+    watch = try loop.backend.watch(descriptor, for: readiness) { [weak self, executor = loop.executor] in
       guard let self, !isQueued else { return }
       isQueued = true
-      ready.append(.callback(run))
+      executor.ready.append(.callback(run))
     }
   }
 

@@ -14,6 +14,7 @@ extension EventLoop {
   public nonisolated var isClosed: Bool { phase.load(ordering: .relaxed) == .closed }
 
   /// Whether nothing that was not ready by now will come any more.
+  @inline(__always)
   nonisolated var isClosing: Bool { phase.load(ordering: .relaxed).rawValue >= Phase.closing.rawValue }
 
   /// Runs the loop on this thread until ``stop()`` is called.
@@ -49,7 +50,7 @@ extension EventLoop {
     assumeIsolated { loop in
       loop.watchMainQueue(isMainThread: getpid() == gettid())
       // A cycle for the length of the run, and not a weak reference: that would slow down each later retain of the loop.
-      unsafe loop.executor.loop = loop
+      unsafe loop.executor.loop = .passUnretained(loop)
       let report = loop.executor.onCallbackError
       loop.executor.onCallbackError = { error in loop.callbackFailed(error) }
       repeat { loop.turn() } while !loop.isStopping.load(ordering: .acquiring)

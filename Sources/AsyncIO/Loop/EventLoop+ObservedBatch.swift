@@ -4,11 +4,10 @@
 
 extension EventLoop {
   /// Runs a batch as ``turn()`` does, measures each entry in debug mode, and takes them in the order of the seed.
-  func runObservedBatch(_ size: Int) {
-    let ready = executor.ready
-    let order = shuffledOffsets(size)
-    for offset in order {
-      let work = ready.take(at: offset)
+  func runObservedBatch() {
+    let size = min(executor.ready.count, Pace.maximumJobs)
+    for offset in shuffledOffsets(size) {
+      let work = executor.ready.take(at: offset)
       guard isDebugging else {
         executor.run(work)
         continue
@@ -18,8 +17,8 @@ extension EventLoop {
       executor.run(work)
       reportIfSlow(timeSource.now.duration(since: start))
     }
-    for _ in 0..<size { _ = ready.takeFirst() }
-    pace.jobs += size
+    for _ in 0..<size { _ = executor.ready.takeFirst() }
+    noteJobs(size)
   }
 
   private func shuffledOffsets(_ size: Int) -> [Int] {

@@ -14,7 +14,10 @@ extension EventLoop {
   public func callSoon(
     fileID: StaticString = #fileID, line: UInt = #line, _ callback: consuming @escaping () throws -> Void
   ) -> CallbackHandle {
-    guard !refusesWork(fileID, line) else { return CallbackHandle(loop: ObjectIdentifier(self), ticket: .max) }
+    if isClosing {
+      reportRefused(fileID, line)
+      return CallbackHandle(loop: ObjectIdentifier(self), ticket: .max)
+    }
     let ticket = executor.ready.append(.callback(isDebugging ? marked(callback, fileID, line) : callback))
     return CallbackHandle(loop: ObjectIdentifier(self), ticket: ticket)
   }
@@ -27,12 +30,9 @@ extension EventLoop {
   /// - Throws: ``LoopClosedError`` when the loop is closed; the callback will not run then. One that was taken just before
   ///   the loop was closed may not run either.
   public nonisolated func callSoonThreadsafe(
-    _ callback: @escaping @Sendable (isolated EventLoop) throws -> Void
+    _ callback: consuming @escaping @Sendable (isolated EventLoop) throws -> Void
   ) throws(LoopClosedError) {
-    // SAFETY: the two structures hold one function each, whose types differ in isolation, which the thread that runs it has,
-    // and in the class of the one parameter, which is this loop. (A closure around it would cost an allocation, and a bare
-    // function would get a thunk.)
-    let erased = unsafe unsafeBitCast(IsolatedCallback(call: callback), to: PostedCallback.self)
+    let erased = IsolatedCallback(call: callback).erased()
     if executor.isHeldByThisThread && !isClosing {
       // On the loop's own thread it goes straight to the FIFO, to keep its place before what is scheduled after it.
       executor.ready.append(.posted(erased))
@@ -74,7 +74,8 @@ extension EventLoop {
     _ deadline: Deadline, isDue: Bool, marked fileID: StaticString, _ line: UInt,
     _ callback: consuming @escaping Callback
   ) -> TimerHandle {
-    guard !refusesWork(fileID, line) else {
+    if isClosing {
+      reportRefused(fileID, line)
       return TimerHandle(loop: ObjectIdentifier(self), deadline: Instant(deadline), id: nil)
     }
     if isDue { pace.hasDueTimer = true }
@@ -82,15 +83,13 @@ extension EventLoop {
     return TimerHandle(loop: ObjectIdentifier(self), deadline: Instant(deadline), id: id)
   }
 
-  /// Whether the loop is closed, which is reported, or being closed, which drops what is pending anyhow.
-  private func refusesWork(_ fileID: StaticString, _ line: UInt) -> Bool {
-    guard isClosing else { return false }
-    guard isClosed else { return true }
+  /// Reports a callback that a closed loop was given. One that is being closed drops what is pending anyhow.
+  private func reportRefused(_ fileID: StaticString, _ line: UInt) {
+    guard isClosed else { return }
     reportException(
       ExceptionContext(
         .scheduledOnClosedLoop, "a callback was scheduled on a closed loop, and will not run",
         error: LoopClosedError(), creationSite: "\(fileID):\(line)"))
-    return true
   }
 
   /// In debug mode a callback says where it was made, when it runs.
@@ -103,6 +102,18 @@ extension EventLoop {
 }
 
 /// A callback with its isolation, as it comes in.
-private struct IsolatedCallback {
+private struct IsolatedCallback: ~Copyable {
   let call: @Sendable (isolated EventLoop) throws -> Void
+
+  /// The same as the FIFO knows it. (A closure around it would cost an allocation, a copy of it a retain and a release.)
+  consuming func erased() -> PostedCallback {
+    // SAFETY: the two structures hold one function each, whose types differ in isolation, which the thread that runs it has,
+    // and in the class of the one parameter, which is the loop. The one is moved in, the other out.
+    var moved = Optional(self)
+    return unsafe withUnsafeTemporaryAllocation(of: IsolatedCallback.self, capacity: 1) { place in
+      guard let moved = moved.take(), let address = place.baseAddress else { preconditionFailure("taken once") }
+      unsafe address.initialize(to: moved)
+      return unsafe UnsafeMutableRawPointer(address).assumingMemoryBound(to: PostedCallback.self).move()
+    }
+  }
 }

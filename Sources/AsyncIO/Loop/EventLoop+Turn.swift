@@ -6,11 +6,11 @@ import Synchronization
 
 /// How often a busy loop looks at the world outside its FIFO.
 ///
-/// Invariant: `jobs` counts the entries run since the last look, which happened at `tick`; `jobsAtTick` is what it was when
-/// the tick was last compared.
+/// Invariant: `untilLook` entries may still run before the loop looks again, and `untilTick` before it asks whether the
+/// kernel's tick has moved from `tick`, where it stood at the last look.
 struct Pace {
-  var jobs = 0
-  var jobsAtTick = 0
+  var untilLook = maximumJobs
+  var untilTick = jobsBetweenTicks
   var tick: Int64 = 0
   /// Set when a timer was armed that is due already: the next turn looks at the timers, whatever the pace.
   var hasDueTimer = false
@@ -19,12 +19,19 @@ struct Pace {
   static let maximumJobs = 256
   /// After so many entries it looks whether time has passed.
   static let jobsBetweenTicks = 16
+
+  /// Notes a look.
+  mutating func hasLooked(at tick: Int64) {
+    self.tick = tick
+    untilLook = Self.maximumJobs
+    untilTick = Self.jobsBetweenTicks
+  }
 }
 
 extension EventLoop {
   /// One turn:
   ///
-  /// 1. Take what other threads left in the inbox.
+  /// 1. Take what other threads left in the inbox, up to 256 entries.
   /// 2. Ask for readiness. If nothing is ready and no stop was asked, wait until the next deadline; else just look, and
   ///    that only when 256 entries have run, or 16 and the kernel's tick (1 to 4 ms) has passed, since the last look.
   /// 3. After a look, read the clock once, and move the timers that are due to the FIFO, in order of (deadline, arming).
@@ -34,10 +41,10 @@ extension EventLoop {
   /// Callbacks, jobs of Swift's tasks, notices of I/O and timers share the one FIFO. (Step 5, "if stop was asked,
   /// leave", is the condition of the loop around this.)
   func turn() {
-    executor.takeInbox()
+    executor.inbox.move(to: executor.ready, atMost: Pace.maximumJobs)
     let hasLooked = askForReadiness()
     if hasLooked || pace.hasDueTimer { moveDueTimers() }
-    runBatch()
+    if batchOrder == .fifo && !isDebugging { runBatches() } else { runObservedBatch() }
   }
 
   /// Step 2.
@@ -45,30 +52,22 @@ extension EventLoop {
     // A stop that came before the run: this turn is its only one, and so it looks, without waiting.
     let isLast = isStopping.load(ordering: .relaxed)
     if isLast || !executor.ready.isEmpty || pace.hasDueTimer {
-      guard isLast || executor.ready.isEmpty || pace.jobs >= Pace.maximumJobs || hasTimePassed() else {
-        return false
-      }
-      pace.tick = timeSource.tick
+      guard isLast || executor.ready.isEmpty || pace.untilLook <= 0 else { return false }
+      pace.hasLooked(at: timeSource.tick)
       backend.wait(.poll)
-    } else {
-      executor.ready.releaseExcess()
-      if executor.inbox.willSleep() {
-        backend.wait(timeSource.limit(until: executor.timers.earliest))
-        executor.inbox.didWake()
-      }
-      pace.tick = timeSource.tick
-      executor.takeInbox()
+      return true
     }
-    pace.jobs = 0
-    pace.jobsAtTick = 0
+    if executor.inbox.willSleep() {
+      backend.wait(timeSource.limit(until: executor.timers.earliest))
+      executor.inbox.didWake()
+    } else if executor.inbox.hasEntry && pace.untilLook > 0 {
+      return false
+    } else {
+      backend.wait(.poll)
+    }
+    pace.hasLooked(at: timeSource.tick)
+    executor.inbox.move(to: executor.ready, atMost: Pace.maximumJobs)
     return true
-  }
-
-  /// Whether the kernel's tick has moved since the last look; asked every 16 entries.
-  private func hasTimePassed() -> Bool {
-    guard pace.jobs - pace.jobsAtTick >= Pace.jobsBetweenTicks else { return false }
-    pace.jobsAtTick = pace.jobs
-    return timeSource.tick != pace.tick
   }
 
   /// Step 3.
@@ -81,16 +80,28 @@ extension EventLoop {
     }
   }
 
-  /// Step 4.
-  private func runBatch() {
-    let size = min(executor.ready.count, Pace.maximumJobs)
-    if batchOrder != .fifo || isDebugging { return runObservedBatch(size) }
-    var left = size
+  /// Step 4; and the turns after this one, as long as they have nothing to do in their other steps. (A turn a callback would
+  /// cost as much as the callback.)
+  private func runBatches() {
     repeat {
-      let chunk = min(left, Pace.jobsBetweenTicks)
-      executor.runFirst(chunk)
-      pace.jobs += chunk
-      left -= chunk
-    } while left > 0 && !hasTimePassed()
+      var size = min(executor.ready.count, pace.untilLook)
+      while size > 0 {
+        let chunk = min(size, pace.untilTick)
+        executor.runFirst(chunk)
+        size -= chunk
+        noteJobs(chunk)
+        if pace.untilLook <= 0 { return }
+      }
+    } while !executor.ready.isEmpty && !pace.hasDueTimer && !executor.inbox.hasEntry
+      && !isStopping.load(ordering: .relaxed)
+  }
+
+  /// Notes that entries have run, and asks for the tick when it is time.
+  func noteJobs(_ count: Int) {
+    pace.untilLook -= count
+    pace.untilTick -= count
+    guard pace.untilTick <= 0 else { return }
+    pace.untilTick = Pace.jobsBetweenTicks
+    if timeSource.tick != pace.tick { pace.untilLook = 0 }
   }
 }

@@ -17,7 +17,7 @@ import SystemPackage
   private let wakeUp: Locked<WakeUpDescriptor?>
 
   /// The loop, while one of its threads runs it; it holds this executor.
-  unowned(unsafe) var loop: AnyObject?
+  var loop: Unmanaged<AnyObject>?
 
   /// The task whose code ran last on the loop: a hint that saves a look-up. Whoever uses it compares identities.
   /// It does not hold the task, which clears it at its end.
@@ -50,7 +50,7 @@ import SystemPackage
 
   /// Takes the loop for this thread, unless another one has it, or this one already.
   func acquire() -> Bool {
-    holder.compareExchange(expected: 0, desired: UInt(pthread_self()), ordering: .acquiringAndReleasing).exchanged
+    holder.compareExchange(expected: 0, desired: UInt(pthread_self()), ordering: .sequentiallyConsistent).exchanged
   }
 
   /// Lets go of the loop.
@@ -87,24 +87,28 @@ import SystemPackage
     let kept = unsafe Unmanaged.passRetained(self)
     defer { unsafe kept.release() }
     _ = post(.job(job), evenIfClosed: true)
-    // A closed loop has no thread any more. The one that brings a job runs it, and all that comes of it.
-    if inbox.isClosed { runLeftovers() }
   }
 
   /// Leaves work for the loop's thread, and ends its wait. Any thread.
   ///
   /// - Returns: `false` when the loop is closed.
-  func post(_ work: sending Work, evenIfClosed: Bool = false) -> Bool {
+  @inline(__always)
+  func post(_ work: consuming sending Work, evenIfClosed: Bool = false) -> Bool {
     switch inbox.leave(work, evenIfClosed: evenIfClosed) {
     case .taken: return true
     case .refused: return false
     case .mustRing:
       ring()
       return true
+    case .takenAfterClosing:
+      // The loop has no thread any more. The one that brings a job runs it, and all that comes of it.
+      runLeftovers()
+      return true
     }
   }
 
   /// Ends the loop's wait, or its next one. Any thread.
+  @inline(never)
   func ring() { wakeUp.withLock { $0?.ring() } }
 
   /// What the loop watches, to be rung; `nil` once it is closed.
@@ -120,11 +124,8 @@ import SystemPackage
   /// Takes back the rings so far.
   func drainWakeUp() { wakeUp.withLock { $0?.drain() } }
 
-  /// Refuses work of other threads but jobs, and gives the descriptor back.
-  func close() {
-    inbox.close()
-    wakeUp.withLock { $0 = nil }
-  }
+  /// Gives the descriptor back.
+  func closeWakeUp() { wakeUp.withLock { $0 = nil } }
 
   /// Calls back on the loop's thread: at once when this is it, else in one of its next turns.
   ///
@@ -136,16 +137,6 @@ import SystemPackage
     }
     return post(.callback(callback))
   }
-
-  /// Moves what other threads left into the FIFO.
-  func takeInbox() {
-    guard !inbox.isEmpty else { return }
-    spare = inbox.take(spare)
-    ready.append(movingFrom: spare)
-  }
-
-  /// The queue, empty, that the inbox gets in exchange for a full one.
-  private var spare = ReadyQueue()
 
   // MARK: Work runs
 
@@ -162,8 +153,9 @@ import SystemPackage
       guard let callback = timers.takeDue(timer) else { return }
       do { try callback() } catch { onCallbackError(error) }
     case .posted(let callback):
+      // Not retained for each callback: the other threads read what stands beside the count.
       guard let loop = unsafe loop else { return }
-      do { try callback.call(loop) } catch { onCallbackError(error) }
+      do { try unsafe loop._withUnsafeGuaranteedRef { try callback.call($0) } } catch { onCallbackError(error) }
     case .nothing:
       break
     }
@@ -174,18 +166,27 @@ import SystemPackage
     for _ in 0..<count { run(ready.takeFirst()) }
   }
 
-  /// Runs all that is ready, and all that comes of it, after the loop was closed.
+  /// Runs all that is ready, all that other threads leave, and all that comes of it. The inbox must be closed: jobs come to an
+  /// end, callbacks need not.
+  func runAll() {
+    repeat {
+      inbox.move(to: ready, atMost: .max)
+      // Who is leaving something now has to go on first.
+      if ready.isEmpty { sched_yield() }
+      while !ready.isEmpty { run(ready.takeFirst()) }
+    } while !inbox.isEmpty
+  }
+
+  /// Runs what there is after the loop was closed.
+  @inline(never)
   func runLeftovers() {
-    while true {
+    var position: UInt64
+    repeat {
       guard acquire() else { return }
-      takeInbox()
-      while !ready.isEmpty {
-        run(ready.takeFirst())
-        takeInbox()
-      }
+      runAll()
+      position = inbox.positionRead
       release()
       // Something that came between the last look and the release found the loop held, and left it to us.
-      if inbox.isEmpty { return }
-    }
+    } while inbox.hasMore(than: position)
   }
 }

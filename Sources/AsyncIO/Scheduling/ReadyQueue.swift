@@ -2,66 +2,77 @@
 //
 // The loop's one FIFO: callbacks, jobs of Swift tasks, notices of I/O and due timers stand in it side by side.
 
-/// A ring of work, whose entries can be cancelled by ticket.
+/// A queue of work in segments, whose entries can be cancelled by ticket.
 ///
-/// Invariant: entry *t* (its ticket, counted from the first entry ever) stands at `t & mask`; those of
-/// `head ..< tail` are initialized, all others are not; the capacity is a power of two.
+/// Invariant: entry *t* (its ticket, counted from the first entry ever) stands in segment `t / 256`, at place `t % 256`.
+/// The entries of `head ..< tail` are initialized, all others are not; `segments` holds the segments of those entries and no
+/// other, from `oldest` on.
 ///
-/// `@unchecked Sendable`: a queue belongs to the thread that holds the loop, or stands in the inbox and is used under its
-/// lock; it moves between the two in an exchange under that lock.
-@safe final class ReadyQueue: @unchecked Sendable {
+/// The state stands behind a pointer, since the exclusivity checks of a class's properties would cost a third of an entry's
+/// time. A segment is used again when it is empty: a queue that neither grows nor shrinks allocates nothing.
+@safe struct ReadyQueue: ~Copyable {
   /// The number of an entry; none is given twice.
   typealias Ticket = UInt64
 
-  private var ring: UnsafeMutablePointer<Work>
-  private var mask: UInt64
-  private var head: UInt64 = 0
-  private var tail: UInt64 = 0
+  private typealias Segment = UnsafeMutablePointer<Work>
+
+  @safe private struct State {
+    var head: Ticket = 0
+    var tail: Ticket = 0
+    /// The segments of `head` and of `tail - 1`, when the queue holds something.
+    var headSegment: Segment?
+    var tailSegment: Segment?
+    var segments: [Segment] = unsafe []
+    /// Where in `segments` that of `head` stands.
+    var oldest = 0
+    var spares: [Segment] = unsafe []
+  }
+
+  // SAFETY, for all of this file: the state is owned by this value, made in init and freed in deinit, and used by one thread,
+  // that which holds the loop.
+  private let state: UnsafeMutablePointer<State>
 
   init() {
-    // SAFETY: the ring is owned by this object, and freed in deinit.
-    unsafe ring = .allocate(capacity: Int(Self.smallest))
-    mask = Self.smallest - 1
+    unsafe state = .allocate(capacity: 1)
+    unsafe state.initialize(to: State())
   }
 
   /// The number of entries, cancelled ones included.
-  var count: Int { Int(tail - head) }
+  var count: Int { unsafe Int(truncatingIfNeeded: state.pointee.tail &- state.pointee.head) }
 
-  var isEmpty: Bool { head == tail }
+  var isEmpty: Bool { unsafe state.pointee.head == state.pointee.tail }
 
   /// Adds work at the end.
   ///
-  /// - Complexity: O(1), amortized; no allocation but for growth.
+  /// - Complexity: O(1); an allocation for 256 entries, when the queue grows.
   @discardableResult
   func append(_ work: consuming Work) -> Ticket {
-    if tail - head > mask { resize(to: (mask + 1) * 2) }
-    let ticket = tail
+    let ticket = unsafe state.pointee.tail
+    let place = Self.place(of: ticket)
+    if place == 0 { addSegment() }
+    guard let segment = unsafe state.pointee.tailSegment else { preconditionFailure("ReadyQueue: no segment") }
     // SAFETY: tail's place is uninitialized, by the invariant.
-    unsafe (ring + Int(ticket & mask)).initialize(to: work)
-    tail = ticket + 1
+    unsafe (segment + place).initialize(to: work)
+    unsafe state.pointee.tail = ticket &+ 1
     return ticket
   }
 
   /// Takes the first entry. The queue must not be empty.
-  ///
-  /// Never inlined: in a loop that runs what it takes, the exclusivity checks of the properties would come back, two an entry.
-  @inline(never)
   func takeFirst() -> Work {
-    precondition(head != tail, "ReadyQueue.takeFirst: the queue is empty")
+    let ticket = unsafe state.pointee.head
+    guard unsafe ticket != state.pointee.tail, let segment = unsafe state.pointee.headSegment else {
+      preconditionFailure("ReadyQueue.takeFirst: the queue is empty")
+    }
+    let place = Self.place(of: ticket)
     // SAFETY: head's place is initialized, and becomes uninitialized as head moves on.
-    let work = unsafe (ring + Int(head & mask)).move()
-    head += 1
+    let work = unsafe (segment + place).move()
+    unsafe state.pointee.head = ticket &+ 1
+    if place == Self.placesInSegment - 1 { dropSegment() }
     return work
   }
 
-  /// Moves all entries of another queue to the end of this one.
-  func append(movingFrom other: ReadyQueue) {
-    while !other.isEmpty { append(other.takeFirst()) }
-    other.releaseExcess()
-  }
-
   /// Takes the entry at a place counted from the front, and leaves `nothing` there.
-  func take(at offset: Int) -> Work { exchange(head + UInt64(offset)) ?? .nothing }
+  func take(at offset: Int) -> Work { unsafe exchange(state.pointee.head + UInt64(offset)) ?? .nothing }
 
   /// Cancels an entry: its callback is released now, and will not run.
   ///
@@ -74,46 +85,69 @@
 
   /// Whether an entry still waits for its turn.
   func isPending(_ ticket: Ticket) -> Bool {
-    guard ticket >= head, ticket < tail else { return false }
-    // SAFETY: the ticket is in head ..< tail.
-    if case .callback = unsafe ring[Int(ticket & mask)] { return true }
-    return false
+    guard let entry = unsafe entry(ticket) else { return false }
+    return unsafe entry.pointee.isCallback
   }
 
-  /// Gives memory back after a burst. The loop calls it when the queue is empty.
-  func releaseExcess() {
-    if mask + 1 > Self.kept && isEmpty { resize(to: Self.smallest) }
+  /// The memory that it has, in entries: for those that stand in it, and for later ones.
+  var capacity: Int {
+    let segments = unsafe state.pointee.segments.count - state.pointee.oldest + state.pointee.spares.count
+    return segments * Self.placesInSegment
   }
 
   private func exchange(_ ticket: Ticket) -> Work? {
-    guard ticket >= head, ticket < tail else { return nil }
-    let place = unsafe ring + Int(ticket & mask)
-    // SAFETY: the ticket is in head ..< tail, so its place is initialized, and stays so.
-    let work = unsafe place.move()
-    unsafe place.initialize(to: .nothing)
+    guard let entry = unsafe entry(ticket) else { return nil }
+    // SAFETY: an entry of head ..< tail is initialized, and stays so.
+    let work = unsafe entry.move()
+    unsafe entry.initialize(to: .nothing)
     return work
   }
 
-  private func resize(to capacity: UInt64) {
-    let new = UnsafeMutablePointer<Work>.allocate(capacity: Int(capacity))
-    var ticket = head
-    while ticket != tail {
-      // As many as stand in a row in both rings.
-      let row = min(tail - ticket, mask + 1 - (ticket & mask), capacity - (ticket & (capacity - 1)))
-      // SAFETY: each of head ..< tail is initialized in the old ring, and moves to its place in the new one.
-      unsafe (new + Int(ticket & (capacity - 1))).moveInitialize(from: ring + Int(ticket & mask), count: Int(row))
-      ticket += row
-    }
-    unsafe ring.deallocate()
-    unsafe ring = unsafe new
-    mask = capacity - 1
+  private func entry(_ ticket: Ticket) -> UnsafeMutablePointer<Work>? {
+    let head = unsafe state.pointee.head
+    guard ticket >= head, unsafe ticket < state.pointee.tail else { return nil }
+    let distance = Self.number(of: ticket) - Self.number(of: head)
+    return unsafe state.pointee.segments[state.pointee.oldest + Int(distance)] + Self.place(of: ticket)
   }
 
-  private static let smallest: UInt64 = 64
-  private static let kept: UInt64 = 16_384
+  @inline(never)
+  private func addSegment() {
+    let segment = unsafe state.pointee.spares.popLast() ?? .allocate(capacity: Self.placesInSegment)
+    unsafe state.pointee.segments.append(segment)
+    unsafe state.pointee.tailSegment = unsafe segment
+    if isEmpty { unsafe state.pointee.headSegment = unsafe segment }
+  }
+
+  /// Puts the segment before `head` aside, or gives it back, when enough are aside.
+  @inline(never)
+  private func dropSegment() {
+    let segment = unsafe state.pointee.segments[state.pointee.oldest]
+    if unsafe state.pointee.spares.count < Self.keptSegments {
+      unsafe state.pointee.spares.append(segment)
+    } else {
+      unsafe segment.deallocate()
+    }
+    unsafe state.pointee.oldest += 1
+    if unsafe state.pointee.oldest * 2 >= state.pointee.segments.count {
+      unsafe state.pointee.segments.removeFirst(state.pointee.oldest)
+      unsafe state.pointee.oldest = 0
+    }
+    unsafe state.pointee.headSegment = unsafe isEmpty ? nil : state.pointee.segments[state.pointee.oldest]
+  }
+
+  private static func number(of ticket: Ticket) -> UInt64 { ticket / UInt64(placesInSegment) }
+
+  private static func place(of ticket: Ticket) -> Int { Int(truncatingIfNeeded: ticket) & (placesInSegment - 1) }
+
+  private static let placesInSegment = 256
+  /// How much memory a queue keeps for later: 16,384 entries.
+  private static let keptSegments = 64
 
   deinit {
     while !isEmpty { _ = takeFirst() }
-    unsafe ring.deallocate()
+    unsafe state.pointee.segments[state.pointee.oldest...].forEach { segment in unsafe segment.deallocate() }
+    unsafe state.pointee.spares.forEach { segment in unsafe segment.deallocate() }
+    unsafe state.deinitialize(count: 1)
+    unsafe state.deallocate()
   }
 }

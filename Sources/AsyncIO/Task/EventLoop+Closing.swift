@@ -32,14 +32,14 @@ extension EventLoop {
     ThreadLocals.running = self
     defer { ThreadLocals.running = outer }
     assumeIsolated { loop in
-      unsafe executor.loop = loop
+      unsafe executor.loop = .passUnretained(loop)
       defer { unsafe executor.loop = nil }
       loop.abandonTasks()
       loop.abandonOutsiders()
       loop.releaseEverything()
     }
     phase.store(.closed, ordering: .releasing)
-    executor.close()
+    executor.closeWakeUp()
     executor.release()
     executor.runLeftovers()
   }
@@ -52,10 +52,7 @@ extension EventLoop {
           creationSite: "\(task.site)"))
       _ = task.request(CancellationReason(.shutdown))
     }
-    repeat {
-      executor.takeInbox()
-      while !executor.ready.isEmpty { executor.run(executor.ready.takeFirst()) }
-    } while !executor.inbox.isEmpty
+    executor.runAll()
   }
 
   private func abandonOutsiders() {
