@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#define _GNU_SOURCE
 #include "raw_libevent.h"
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -80,6 +82,18 @@ uint64_t raw_soon_chain(uint64_t n) {
   return taken;
 }
 
+void pin_to_core(int core) {
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  if (core >= 0) {
+    CPU_SET(core, &cores);
+  } else {
+    for (int i = 0; i < CPU_SETSIZE; i++) CPU_SET(i, &cores);
+  }
+  // Without a second core it fails, and both threads share the first.
+  (void)sched_setaffinity(0, sizeof cores, &cores);
+}
+
 struct node {
   struct node *next;
   void (*callback)(void *);
@@ -98,6 +112,7 @@ static void counted(void *context) { count_down(-1, 0, context); }
 
 static void *produce(void *context) {
   struct queue *queue = context;
+  pin_to_core(1);
   for (uint64_t i = 0; i < queue->n; i++) {
     struct node *node = malloc(sizeof *node);
     node->next = NULL;
@@ -140,11 +155,13 @@ uint64_t raw_threadsafe(uint64_t n) {
   struct event *event = event_new(queue.count.base, queue.descriptor, EV_READ | EV_PERSIST, consume, &queue);
   event_add(event, NULL);
   pthread_t thread;
+  pin_to_core(0);
   uint64_t start = now();
   pthread_create(&thread, NULL, produce, &queue);
   event_base_loop(queue.count.base, 0);
   uint64_t taken = now() - start;
   pthread_join(thread, NULL);
+  pin_to_core(-1);
   event_free(event);
   event_base_free(queue.count.base);
   close(queue.descriptor);

@@ -3,6 +3,7 @@
 // The workloads on AsyncIO, by its public API.
 
 import AsyncIO
+import CRawLibevent
 import Glibc
 
 enum AsyncIOWorkloads {
@@ -19,27 +20,37 @@ enum AsyncIOWorkloads {
     try measured { loop in
       let count = Count(n, loop.createFuture())
       let chain = Chain()
-      chain.link = { [unowned chain] in
+      chain.link = {
         count.down()
         if count.left > 0 { loop.callSoon(chain.link) }
       }
       loop.callSoon(chain.link)
       try await count.end.value
+      chain.link = {}
     }
   }
 
+  /// The two threads are on two cores. The callback captures nothing, as libevent's: a closure that two threads share would
+  /// pay for its reference count.
   static func threadsafe(_ n: Int) throws -> UInt64 {
-    try measured { loop in
-      let count = Count(n, loop.createFuture())
-      let callback: @Sendable (isolated EventLoop) -> Void = { _ in count.down() }
+    pin_to_core(0)
+    defer { pin_to_core(-1) }
+    return try measured { loop in
+      let end: Future<Void> = loop.createFuture()
+      arrivals = Count(n, end)
       inThread {
+        pin_to_core(1)
         for _ in 0..<n {
-          do { try loop.callSoonThreadsafe(callback) } catch { fatalError("\(error)") }
+          do { try loop.callSoonThreadsafe { _ in arrivals?.down() } } catch { fatalError("\(error)") }
         }
       }
-      try await count.end.value
+      try await end.value
+      arrivals = nil
     }
   }
+
+  /// Used on the loop only.
+  private nonisolated(unsafe) static var arrivals: Count?
 
   static func spawnAwait(_ n: Int) throws -> UInt64 {
     try measured { loop in

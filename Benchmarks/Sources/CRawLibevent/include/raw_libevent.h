@@ -17,4 +17,8 @@ uint64_t raw_soon_chain(uint64_t n);
 // n callbacks from another thread, through a queue under a mutex and an eventfd.
 uint64_t raw_threadsafe(uint64_t n);
 
+// Keeps the calling thread on a core; -1: on any. Where two threads talk, the kernel puts them on one core or on two, and
+// the time differs by half: a comparison has to say which.
+void pin_to_core(int core);
+
 #endif
