@@ -48,7 +48,7 @@ extension EventLoop {
   ///
   /// - Parameter delay: Zero or negative: in the next turn, after what `callSoon` queued before, the most negative first.
   ///   Beyond 292 years: never. (For seconds that came from outside, see `Duration(clampingSeconds:)`.)
-  /// - Complexity: O(log n) in the number of timers.
+  /// - Complexity: O(1), whatever the number of timers; what comes due costs a few moves, and a sort among its like.
   /// - Returns: A handle that can cancel it. On a closed loop the callback is reported, and does not run.
   @discardableResult
   public func callLater(
@@ -76,7 +76,7 @@ extension EventLoop {
   ) -> TimerHandle {
     if isClosing {
       reportRefused(fileID, line)
-      return TimerHandle(loop: ObjectIdentifier(self), deadline: Instant(deadline), id: nil)
+      return TimerHandle(loop: ObjectIdentifier(self), deadline: Instant(deadline), id: .none)
     }
     if isDue { pace.hasDueTimer = true }
     let id = executor.timers.arm(at: deadline, isDebugging ? marked(callback, fileID, line) : callback)

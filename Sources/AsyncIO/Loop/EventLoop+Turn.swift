@@ -58,6 +58,7 @@ extension EventLoop {
       return true
     }
     if executor.inbox.willSleep() {
+      executor.timers.settle(timeSource.now)
       backend.wait(timeSource.limit(until: executor.timers.earliest))
       executor.inbox.didWake()
     } else if executor.inbox.hasEntry && pace.untilLook > 0 {
@@ -73,8 +74,9 @@ extension EventLoop {
   /// Step 3.
   private func moveDueTimers() {
     pace.hasDueTimer = false
-    guard executor.timers.earliest != nil else { return }
+    guard executor.timers.count > 0 else { return }
     let now = timeSource.now
+    executor.timers.settle(now)
     while let timer = executor.timers.popDue(now) {
       executor.ready.append(.timer(timer))
     }

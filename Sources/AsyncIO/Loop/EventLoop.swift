@@ -30,7 +30,7 @@ public actor EventLoop {
   package nonisolated let executor: LoopExecutor
 
   /// Where the loop reads the time from.
-  package nonisolated let timeSource: any LoopClock
+  package nonisolated var timeSource: any LoopClock { executor.timeSource }
 
   /// The calls that sockets on this loop make.
   package nonisolated let systemCalls: any SystemCalls
@@ -75,8 +75,7 @@ public actor EventLoop {
   ///
   /// - Throws: ``SystemError`` when the process or the system has no descriptors left.
   public init(configuration: Configuration = Configuration()) throws(SystemError) {
-    executor = try LoopExecutor()
-    timeSource = configuration.seams.clock ?? MonotonicClock()
+    executor = try LoopExecutor(timeSource: configuration.seams.clock ?? MonotonicClock())
     systemCalls = configuration.seams.systemCalls ?? LinuxSystemCalls()
     batchOrder = configuration.seams.batchOrder
     let backend: any Backend

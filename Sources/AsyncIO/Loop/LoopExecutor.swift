@@ -32,6 +32,9 @@ import SystemPackage
   /// The last number that was given to a done callback of a future of the loop.
   var lastToken: UInt64 = 0
 
+  /// The loop's clock.
+  let timeSource: any LoopClock
+
   /// Where an error thrown by a plain callback goes.
   var onCallbackError: (any Error) -> Void = { _ in }
 
@@ -39,7 +42,8 @@ import SystemPackage
   /// thread lets go of the loop before it ends, so a number that matches is this thread.
   private let holder = Atomic<UInt>(0)
 
-  init() throws(SystemError) {
+  init(timeSource: any LoopClock) throws(SystemError) {
+    self.timeSource = timeSource
     wakeUp = Locked(try WakeUpDescriptor())
   }
 
@@ -150,6 +154,7 @@ import SystemPackage
     case .callback(let callback):
       do { try callback() } catch { onCallbackError(error) }
     case .timer(let timer):
+      timers.settle(timeSource.now)
       guard let callback = timers.takeDue(timer) else { return }
       do { try callback() } catch { onCallbackError(error) }
     case .posted(let callback):

@@ -19,9 +19,14 @@ package struct Deadline: Comparable, Hashable, Sendable {
 
   /// A deadline some time later (earlier, where the duration is negative), rounded up to the nanosecond.
   package func advanced(by duration: Duration) -> Deadline {
+    advanced(byNanoseconds: duration.saturatingNanoseconds)
+  }
+
+  /// The same, in nanoseconds.
+  func advanced(byNanoseconds distance: Int64) -> Deadline {
     if self == .never { return .never }
-    let (sum, overflow) = nanoseconds.addingReportingOverflow(duration.saturatingNanoseconds)
-    if overflow { return duration < .zero ? Deadline(nanoseconds: .min) : .never }
+    let (sum, overflow) = nanoseconds.addingReportingOverflow(distance)
+    if overflow { return distance < 0 ? Deadline(nanoseconds: .min) : .never }
     return Deadline(nanoseconds: sum)
   }
 

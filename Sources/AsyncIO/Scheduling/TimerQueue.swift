@@ -5,199 +5,250 @@
 /// The name of a pending timer; stale, and harmless, once it has run or was cancelled.
 package struct TimerID: Hashable, Sendable {
   fileprivate let slot: UInt32
+  fileprivate let name: UInt64
+
+  /// The name of no timer.
+  static let none = TimerID(slot: .max, name: 0)
+}
+
+/// A timer that has come due, and waits for its turn; stale, and harmless, when it was cancelled or pushed back meanwhile.
+package struct DueTimer: Hashable, Sendable {
+  fileprivate let slot: UInt32
   fileprivate let order: UInt64
 }
 
-/// A heap of timers whose entries know their place, so that a cancelled one leaves at once.
+/// The timers of a loop: in slots, and in order by a wheel.
 ///
-/// A timer is *armed*, standing in the heap; then *due*, taken out of it by `popDue` and waiting for its turn; then
+/// A timer is *armed*, with an entry in the wheel; then *due*, taken out of it by `popDue` and waiting for its turn; then
 /// gone, by `takeDue`. In both states it is pending, and `cancel` ends it.
 ///
-/// Invariant: `heap` is a 4-ary min-heap over (deadline, order of arming); the slot of each entry says where in the
-/// heap it is; a slot with a callback is in use; free slots are chained from `firstFree`. `order` is never given twice,
-/// so a stale name matches nothing.
-final class TimerQueue {
-  private struct Entry {
-    var deadline: Deadline
-    var order: UInt64
-    var slot: UInt32
+/// What is cancelled, or pushed back, leaves its entry in the wheel: the slot alone says what holds. So each costs one access
+/// of memory. An entry that is found to stand for a later deadline is put where that belongs; one that stands for nothing
+/// is dropped when it is found, or with all of its like, when they are the greater part.
+///
+/// No callback is let go of in here: who gets it back does that, and may use the queue meanwhile.
+@safe struct TimerQueue: ~Copyable {
+  // SAFETY, for all of this type: the timers are owned by this value, and used by one thread, that which holds the loop.
+  // They call nobody back, so there is no access within another one. (Behind a pointer, since exclusivity checks would cost
+  // more than arming does.)
+  private let timers: UnsafeMutablePointer<Timers>
 
-    func precedes(_ other: Entry) -> Bool {
-      deadline == other.deadline ? order < other.order : deadline < other.deadline
-    }
+  init() {
+    unsafe timers = .allocate(capacity: 1)
+    unsafe timers.initialize(to: Timers())
   }
-
-  private struct Slot {
-    var order: UInt64
-    /// The place in the heap, `none` for a timer that is due; in a free slot, the next free one.
-    var place: UInt32
-    var callback: Callback?
-  }
-
-  private var heap: [Entry] = []
-  private var slots: [Slot] = []
-  private var firstFree = TimerQueue.none
-  private var nextOrder: UInt64 = 0
-  /// Slots in use.
-  private var used = 0
-  /// The next number of slots in use at which memory is given back: an eighth of the peak, then half of that, and so on, so
-  /// that the cost of it stays small beside the cancellations'.
-  private var shrinkBelow = 0
 
   /// The number of armed timers.
-  var count: Int { heap.count }
+  var count: Int { unsafe timers.pointee.armed }
 
-  /// The deadline of the first one.
-  var earliest: Deadline? { heap.first?.deadline }
+  /// The deadline of the first one. Where more than 64 stand close together, it may be that of one that was cancelled or
+  /// pushed back: who waits for it wakes up once for all of them.
+  var earliest: Deadline? { unsafe timers.pointee.earliest }
 
   /// Arms a timer.
   ///
-  /// - Complexity: O(log n).
-  func arm(at deadline: Deadline, _ callback: @escaping Callback) -> TimerID {
-    let order = nextOrder
-    nextOrder += 1
-    used += 1
-    shrinkBelow = max(shrinkBelow, used / 8)
-    let slot = takeSlot(Slot(order: order, place: UInt32(heap.count), callback: callback))
-    heap.append(Entry(deadline: deadline, order: order, slot: slot))
-    siftUp(heap.count - 1)
-    return TimerID(slot: slot, order: order)
+  /// - Complexity: O(1).
+  func arm(at deadline: Deadline, _ callback: consuming @escaping Callback) -> TimerID {
+    unsafe timers.pointee.arm(TimerWheel.key(deadline), callback)
+  }
+
+  /// Moves a pending timer to another deadline, behind those that have it already. One that is due is armed again.
+  ///
+  /// - Complexity: O(1).
+  /// - Returns: `false` when it is not pending.
+  func rearm(_ id: TimerID, at deadline: Deadline) -> Bool {
+    unsafe timers.pointee.rearm(id, TimerWheel.key(deadline))
+  }
+
+  /// Moves a timer, if it is pending, to a deadline some time after the next look at the clock: the call of `settle`. Until
+  /// then it is just noted, with no access to the timer's own memory.
+  ///
+  /// - Returns: `false` when so many have been noted that it is time to settle them.
+  func push(_ id: TimerID, by nanoseconds: Int64) -> Bool { unsafe timers.pointee.push(id, by: nanoseconds) }
+
+  /// Moves the timers that were pushed. Before `earliest`, `deadline`, `popDue` and `takeDue`.
+  func settle(_ now: @autoclosure () -> Deadline) {
+    if unsafe !timers.pointee.pushes.isEmpty { unsafe timers.pointee.settle(now()) }
+  }
+
+  /// The deadline of a pending timer.
+  func deadline(_ id: TimerID) -> Deadline? {
+    unsafe timers.pointee.pending(id).map { slot in unsafe TimerWheel.deadline(slot.pointee.key) }
   }
 
   /// Whether a timer has neither run nor been cancelled.
-  func isPending(_ id: TimerID) -> Bool {
-    id.slot < slots.count && slots[Int(id.slot)].order == id.order && slots[Int(id.slot)].callback != nil
-  }
+  func isPending(_ id: TimerID) -> Bool { unsafe timers.pointee.pending(id) != nil }
 
   /// Ends a pending timer, and returns its callback, for the caller to let go of.
   ///
-  /// - Complexity: O(log n).
-  func cancel(_ id: TimerID) -> Callback? {
-    guard isPending(id) else { return nil }
-    let place = slots[Int(id.slot)].place
-    if place != Self.none { removeFromHeap(Int(place)) }
-    return free(id.slot)
-  }
+  /// - Complexity: O(1), amortized.
+  func cancel(_ id: TimerID) -> Callback? { unsafe timers.pointee.cancel(id) }
 
-  /// Makes the first timer due, if its deadline has come.
-  func popDue(_ now: Deadline) -> TimerID? {
-    guard let first = heap.first, first.deadline <= now, first.deadline != .never else { return nil }
-    removeFromHeap(0)
-    slots[Int(first.slot)].place = Self.none
-    return TimerID(slot: first.slot, order: first.order)
-  }
+  /// Makes the first timer due, if its deadline has come. The time never goes back. Settle first.
+  func popDue(_ now: Deadline) -> DueTimer? { unsafe timers.pointee.popDue(TimerWheel.key(now)) }
 
-  /// Takes the callback of a due timer, to run it; `nil` when it was cancelled meanwhile.
-  ///
-  /// Never inlined: see `ReadyQueue.takeFirst`.
-  @inline(never)
-  func takeDue(_ id: TimerID) -> Callback? {
-    isPending(id) ? free(id.slot) : nil
-  }
+  /// Takes the callback of a due timer, to run it; `nil` when it was cancelled or rearmed meanwhile.
+  func takeDue(_ due: DueTimer) -> Callback? { unsafe timers.pointee.takeDue(due) }
 
   /// Ends all timers.
   func removeAll() {
     // The callbacks go at the end of this function: what their captures' deinit does finds the queue in order.
-    let callbacks = slots
-    heap = []
-    slots = []
-    firstFree = Self.none
-    used = 0
+    let callbacks = unsafe timers.pointee.removeAll()
     withExtendedLifetime(callbacks) {}
   }
 
-  private func free(_ slot: UInt32) -> Callback? {
-    let callback = slots[Int(slot)].callback
-    slots[Int(slot)].callback = nil
-    slots[Int(slot)].place = firstFree
-    firstFree = slot
-    used -= 1
-    giveBackMemory()
+  /// Memory for how many timers it has.
+  var capacity: Int { unsafe max(timers.pointee.slots.capacity, timers.pointee.wheel.capacity) }
+
+  deinit {
+    unsafe timers.deinitialize(count: 1)
+    unsafe timers.deallocate()
+  }
+}
+
+/// Invariant: `order` is never given twice; a slot's `entry` is the order of the one entry that stands for it, whose key is not
+/// beyond the slot's. `known` is the key of the first armed timer, or `nil` when it has to be looked for.
+private struct Timers: ~Copyable {
+  var wheel = TimerWheel()
+  var slots = TimerSlots()
+  private var nextOrder: UInt64 = 0
+  private(set) var armed = 0
+  private var known: UInt64?
+  /// What was noted since the last look.
+  private(set) var pushes: [Push] = []
+
+  struct Push {
+    let id: TimerID
+    let order: UInt64
+    let nanoseconds: Int64
+  }
+
+  init() {}
+
+  var earliest: Deadline? {
+    mutating get {
+      if armed == 0 { return nil }
+      if known == nil { known = wheel.earliest(slots) }
+      return known.map(TimerWheel.deadline)
+    }
+  }
+
+  /// The slot of a pending timer.
+  func pending(_ id: TimerID) -> UnsafeMutablePointer<TimerSlot>? {
+    guard let slot = unsafe slots[id.slot], unsafe slot.pointee.name == id.name, unsafe slot.pointee.callback != nil
+    else { return nil }
+    return unsafe slot
+  }
+
+  mutating func arm(_ key: UInt64, _ callback: consuming @escaping Callback) -> TimerID {
+    let order = newOrder()
+    let slot = slots.insert(TimerSlot(key: key, order: order, name: order, entry: order, callback: callback))
+    add(TimerEntry(key: key, order: order, slot: slot))
+    return TimerID(slot: slot, name: order)
+  }
+
+  mutating func rearm(_ id: TimerID, _ key: UInt64) -> Bool {
+    guard let slot = unsafe pending(id) else { return false }
+    unsafe move(id.slot, slot, to: key, newOrder())
+    return true
+  }
+
+  mutating func push(_ id: TimerID, by nanoseconds: Int64) -> Bool {
+    pushes.append(Push(id: id, order: newOrder(), nanoseconds: nanoseconds))
+    return pushes.count < Self.notedPushes
+  }
+
+  mutating func settle(_ now: Deadline) {
+    for push in pushes {
+      // Not if it has run, was cancelled, or was rearmed since.
+      guard let slot = unsafe pending(push.id), unsafe slot.pointee.order < push.order else { continue }
+      unsafe move(push.id.slot, slot, to: TimerWheel.key(now.advanced(byNanoseconds: push.nanoseconds)), push.order)
+    }
+    pushes.removeAll(keepingCapacity: true)
+  }
+
+  /// Gives a pending timer another place in the order.
+  private mutating func move(
+    _ index: UInt32, _ slot: UnsafeMutablePointer<TimerSlot>, to key: UInt64, _ order: UInt64
+  ) {
+    let old = unsafe slot.pointee.key
+    unsafe slot.pointee.key = key
+    unsafe slot.pointee.order = order
+    if unsafe slot.pointee.isDue {
+      unsafe slot.pointee.isDue = false
+    } else {
+      invalidate(old)
+      // Its entry stays where it is, and moves on when its time comes.
+      if key >= old { return }
+      armed -= 1
+    }
+    unsafe slot.pointee.entry = order
+    add(TimerEntry(key: key, order: order, slot: index))
+    dropDeadEntries()
+  }
+
+  mutating func cancel(_ id: TimerID) -> Callback? {
+    guard let slot = unsafe pending(id) else { return nil }
+    if unsafe !slot.pointee.isDue {
+      invalidate(unsafe slot.pointee.key)
+      armed -= 1
+    }
+    let callback = slots.free(id.slot)
+    dropDeadEntries()
     return callback
   }
 
-  private func removeFromHeap(_ place: Int) {
-    let last = heap.removeLast()
-    if place < heap.count {
-      put(last, at: place)
-      siftDown(place)
-      siftUp(place)
-    }
-  }
-
-  private func takeSlot(_ slot: Slot) -> UInt32 {
-    if firstFree == Self.none {
-      slots.append(slot)
-      return UInt32(slots.count - 1)
-    }
-    let index = firstFree
-    firstFree = slots[Int(index)].place
-    slots[Int(index)] = slot
-    return index
-  }
-
-  private func siftUp(_ start: Int) {
-    var place = start
-    let entry = heap[place]
-    while place > 0 {
-      let parent = (place - 1) / 4
-      guard entry.precedes(heap[parent]) else { break }
-      put(heap[parent], at: place)
-      place = parent
-    }
-    if place != start { put(entry, at: place) }
-  }
-
-  private func siftDown(_ start: Int) {
-    var place = start
-    let entry = heap[place]
-    while true {
-      let firstChild = 4 * place + 1
-      guard firstChild < heap.count else { break }
-      var least = firstChild
-      for child in firstChild + 1..<max(firstChild + 1, min(firstChild + 4, heap.count))
-      where heap[child].precedes(heap[least]) {
-        least = child
+  mutating func popDue(_ now: UInt64) -> DueTimer? {
+    invalidate(now)
+    // The deadline that never comes is the greatest key.
+    while let entry = wheel.popFirst(upTo: min(now, .max - 1)) {
+      guard let current = slots.renewed(entry), let slot = unsafe slots[entry.slot] else { continue }
+      guard current.order == entry.order else {
+        wheel.insert(current)
+        continue
       }
-      guard heap[least].precedes(entry) else { break }
-      put(heap[least], at: place)
-      place = least
+      unsafe slot.pointee.isDue = true
+      armed -= 1
+      return DueTimer(slot: entry.slot, order: entry.order)
     }
-    if place != start { put(entry, at: place) }
+    return nil
   }
 
-  private func put(_ entry: Entry, at place: Int) {
-    heap[place] = entry
-    slots[Int(entry.slot)].place = UInt32(place)
+  mutating func takeDue(_ due: DueTimer) -> Callback? {
+    guard let slot = unsafe slots[due.slot], unsafe slot.pointee.isDue, unsafe slot.pointee.order == due.order
+    else { return nil }
+    return slots.free(due.slot)
   }
 
-  /// After a mass cancellation the arrays go; names given out stay stale, since `order` goes on.
-  private func giveBackMemory() {
-    guard slots.count > 1_024 else { return }
-    if used == 0 {
-      heap = []
-      slots = []
-      firstFree = Self.none
-    } else if used < shrinkBelow {
-      shrinkBelow = used / 2
-      var smaller: [Entry] = []
-      smaller.reserveCapacity(heap.count * 2)
-      smaller.append(contentsOf: heap)
-      heap = smaller
-      dropTrailingFreeSlots()
-    }
+  mutating func removeAll() -> [Callback] {
+    armed = 0
+    known = nil
+    let callbacks = slots.removeAll()
+    wheel.removeDead(slots)
+    return callbacks
   }
 
-  /// Drops the free slots behind the last one in use, and chains the others anew.
-  private func dropTrailingFreeSlots() {
-    let end = (slots.lastIndex { $0.callback != nil } ?? -1) + 1
-    slots = Array(slots[..<end])
-    firstFree = Self.none
-    for index in slots.indices.reversed() where slots[index].callback == nil {
-      slots[index].place = firstFree
-      firstFree = UInt32(index)
-    }
+  private mutating func newOrder() -> UInt64 {
+    nextOrder += 1
+    return nextOrder
   }
 
-  private static let none = UInt32.max
+  private mutating func add(_ entry: TimerEntry) {
+    armed += 1
+    wheel.insert(entry)
+    if let known, entry.key < known { self.known = entry.key }
+  }
+
+  /// Says that the timer with a key, and those before it, may not be the first any more.
+  private mutating func invalidate(_ key: UInt64) {
+    if let known, key >= known { self.known = nil }
+  }
+
+  private mutating func dropDeadEntries() {
+    guard wheel.count &- armed > 2 &* armed &+ Self.toleratedDead else { return }
+    wheel.removeDead(slots)
+  }
+
+  private static let toleratedDead = 1_024
+  private static let notedPushes = 1_024
 }

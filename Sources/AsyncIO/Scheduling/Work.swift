@@ -22,7 +22,7 @@ package enum Work: ~Copyable, @unchecked Sendable {
   /// A piece of a Swift task, ready to run.
   case job(UnownedJob)
   /// A timer that is due; its callback stays in the timer queue, where it can still be cancelled.
-  case timer(TimerID)
+  case timer(DueTimer)
   /// The place of an entry that was cancelled, or that has run.
   case nothing
 
