@@ -31,6 +31,20 @@ extension Workload {
       ours: AsyncIOWorkloads.threadsafe,
       peerName: "raw libevent", peer: { raw_threadsafe(UInt64($0)) }, target: 0.6),
     Workload(
+      name: "timers-fire", operation: "arm and fire", defaultCount: 1_000_000, ours: AsyncIOTimerWorkloads.fire,
+      peerName: "raw libevent", peer: { raw_timers_fire(UInt64($0)) }, target: 0.25),
+    Workload(
+      name: "timers-cancel-fifo", operation: "arm and cancel", defaultCount: 1_000_000,
+      ours: AsyncIOTimerWorkloads.cancelInOrder,
+      peerName: "raw libevent", peer: { raw_timers_cancel(UInt64($0), nil) }, target: 0.45),
+    Workload(
+      name: "timers-cancel-rand", operation: "arm and cancel", defaultCount: 1_000_000,
+      ours: AsyncIOTimerWorkloads.cancelAtRandom,
+      peerName: "raw libevent", peer: { raw_timers_cancel(UInt64($0), permutation($0)) }, target: 0.45),
+    Workload(
+      name: "timers-churn", operation: "push back", defaultCount: 5_000_000, ours: AsyncIOTimerWorkloads.churn,
+      peerName: "raw libevent", peer: { raw_timers_churn(UInt64($0)) }, target: 0.20),
+    Workload(
       name: "spawn-await", operation: "one task", defaultCount: 500_000, ours: AsyncIOWorkloads.spawnAwait,
       peerName: "bare executor", peer: BareExecutorWorkloads.spawnAwait, target: 1.3),
     Workload(
