@@ -46,18 +46,23 @@ extension AnyFuture {
   /// The wait of a Swift task that is no task of this loop, on any thread. Swift's rule holds there: once cancelled, it
   /// stays cancelled.
   final func waitFromOutside() async throws {
-    await withTaskCancellationHandler {
-      unsafe await withUnsafeContinuation { continuation in
-        let isTaken = loop.executor.onLoop { [self] in
-          if isDone || loop.isClosing { return unsafe continuation.resume() }
-          unsafe observers.add(.continuation(continuation))
-          isAwaitedFromOutside = true
-          loop.executor.outsiders[ObjectIdentifier(self)] = self
-        }
-        if !isTaken { unsafe continuation.resume() }
-      }
+    try await withTaskCancellationHandler {
+      try await waitUncancellably()
     } onCancel: {
       cancel(CancellationReason(.parent))
+    }
+  }
+
+  /// The same, of one that hears no cancel. The closing of the loop tells it, too.
+  final func waitUncancellably() async throws {
+    unsafe await withUnsafeContinuation { continuation in
+      let isTaken = loop.executor.onLoop { [self] in
+        if isDone || loop.isClosing { return unsafe continuation.resume() }
+        unsafe observers.add(.continuation(continuation))
+        isAwaitedFromOutside = true
+        loop.executor.outsiders[ObjectIdentifier(self)] = self
+      }
+      if !isTaken { unsafe continuation.resume() }
     }
     if !isDone { throw LoopClosedError() }
   }

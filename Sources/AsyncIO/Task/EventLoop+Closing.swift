@@ -57,10 +57,13 @@ extension EventLoop {
 
   private func abandonOutsiders() {
     for future in executor.outsiders.values.compactMap({ $0 as? AnyFuture }) {
-      reportException(
-        ExceptionContext(
-          .futureAbandoned, "the loop was closed while somebody awaited a future of it from outside",
-          creationSite: debug ? "\(future.site)" : nil))
+      // Another thread may have ended it, and have found the inbox closed.
+      if !future.isDone {
+        reportException(
+          ExceptionContext(
+            .futureAbandoned, "the loop was closed while somebody awaited a future of it from outside",
+            creationSite: debug ? "\(future.site)" : nil))
+      }
       future.tellObservers()
     }
   }

@@ -55,7 +55,8 @@ extension EventLoop {
   /// The body starts in the next turn, in the order of creation; it inherits the caller's isolation and task-locals.
   ///
   /// - Parameter name: A name for reports; `Task-N` when there is none.
-  /// - Returns: The task, which need not be kept. On a closed loop it is cancelled already, which is reported.
+  /// - Returns: The task, which need not be kept. On a loop that is closed, or being closed, it is cancelled already, which
+  ///   is reported.
   @discardableResult @inlinable
   public func createTask<Success: Sendable>(
     name: String? = nil, fileID: StaticString = #fileID, line: UInt = #line,
@@ -81,10 +82,10 @@ extension EventLoop {
   /// The executor, by the name that inlined code may use.
   @usableFromInline nonisolated var preference: any TaskExecutor { executor }
 
-  /// Whether tasks can be made: not on a closed loop.
+  /// Whether tasks can be made: not on a closed loop, nor by what the closing runs, which would leave them at their first wait.
   @usableFromInline
   func accepts(_ task: AnyLoopTask) -> Bool {
-    guard isClosed else { return true }
+    guard isClosing else { return true }
     task.reason = CancellationReason(.shutdown)
     task.endCancelled()
     reportException(

@@ -75,26 +75,16 @@ public final class LoopThread: Sendable {
   ) async throws -> Success {
     let future = loop.createFuture(of: LoopTask<Success>.self)
     try loop.callSoonThreadsafe { loop in
+      // The closing tells the caller.
+      if loop.isClosing { return }
       future.end(with: loop.createTask { try await body(loop) })
     }
-    // A cancel that comes in between finds no task yet; `value` hears it, then.
-    let task = try await LoopThread.uncancellable(future)
+    // A cancel that comes in between finds no task yet; the wait for the task hears it, then.
+    try await future.waitUncancellably()
+    let task = try future.result()
     // Not `value`, which a task of another loop may not await: this is the door between loops.
     try await task.waitFromOutside()
     return try task.result()
-  }
-
-  /// Waits for a future that is certain to come, or for the end of its loop.
-  private static func uncancellable<T>(_ future: Future<T>) async throws -> T {
-    unsafe await withUnsafeContinuation { continuation in
-      let isTaken = future.loop.executor.onLoop {
-        if future.isDone { return unsafe continuation.resume() }
-        unsafe future.observers.add(.continuation(continuation))
-      }
-      if !isTaken { unsafe continuation.resume() }
-    }
-    guard future.isDone else { throw LoopClosedError() }
-    return try future.result()
   }
 
   /// Cancels the loop's tasks, waits for them, closes the loop, and waits for the thread's end.

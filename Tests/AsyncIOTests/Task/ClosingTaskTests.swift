@@ -204,6 +204,21 @@ import Testing
     #expect(await loop.allTasks.isEmpty)
   }
 
+  @Test func `a task that is created while its loop is closed never runs, and is reported`() throws {
+    let log = Notes<String>()
+    let reports = try runAndClose { loop in
+      loop.createTask {
+        try? await sleep(for: .seconds(1))
+        let late = loop.createTask(name: "late") { log.add("must not run") }
+        log.add("\(late.cancellationReason?.kind.rawValue ?? "none")")
+      }
+      try await turns()
+    }
+    #expect(log.all == ["shutdown"])
+    #expect(reports.kinds == [.taskDestroyedPending, .scheduledOnClosedLoop])
+    #expect(reports.all.last?.taskName == "late")
+  }
+
   @Test func `T-11: an await of another library may end after the closing, and the loop goes with its task`()
     throws
   {
