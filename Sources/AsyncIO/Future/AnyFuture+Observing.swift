@@ -36,8 +36,10 @@ extension AnyFuture {
   ) -> Bool {
     isolation.requireSame(ObjectIdentifier(loop), "removeDoneCallback")
     if unsafe observers.remove(token) != nil { return true }
-    guard let ticket = unsafe observers.scheduled.first(where: { $0.token == token })?.ticket else { return false }
-    return loop.executor.ready.cancel(ticket)
+    let scheduled = unsafe observers.scheduled.first { $0.token == token }
+    guard let ticket = scheduled?.ticket, loop.executor.ready.cancel(ticket) else { return false }
+    unsafe observers.noteGone(from: loop.executor.ready)
+    return true
   }
 
   /// Resumes the tasks that wait, and schedules the callbacks. The loop's thread.
@@ -58,11 +60,12 @@ extension AnyFuture {
 
   private final func schedule(_ token: DoneCallbackToken, _ callback: @escaping Callback) {
     // The closure keeps the future, and so its outcome, until the callback has run.
-    unsafe observers.noteScheduled(
-      token, loop.executor.ready.append(.callback { [self] in try extended(callback) }))
+    let ticket = loop.executor.ready.append(.callback { [self] in try run(callback) })
+    unsafe observers.noteScheduled(token, ticket)
   }
 
-  private final func extended(_ callback: Callback) throws {
+  private final func run(_ callback: Callback) throws {
+    unsafe observers.noteGone(from: loop.executor.ready)
     try withExtendedLifetime(self) { try callback() }
   }
 }

@@ -9,8 +9,10 @@ struct Observers {
     case callback(DoneCallbackToken, Callback)
   }
 
-  /// A callback whose future has ended, and which waits in the FIFO.
+  /// The callbacks whose future has ended, and which wait in the FIFO; up to half of them may have left it.
   private(set) var scheduled: [(token: DoneCallbackToken, ticket: ReadyQueue.Ticket)] = []
+  /// How many of those have left it.
+  private var gone = 0
   private var first: Observer?
   private var others: [Observer] = []
 
@@ -31,6 +33,16 @@ struct Observers {
 
   mutating func noteScheduled(_ token: DoneCallbackToken, _ ticket: ReadyQueue.Ticket) {
     scheduled.append((token, ticket))
+  }
+
+  /// Says that a scheduled callback runs, or was cancelled.
+  ///
+  /// - Complexity: O(1), amortized.
+  mutating func noteGone(from queue: borrowing ReadyQueue) {
+    gone += 1
+    guard gone * 2 > scheduled.count else { return }
+    scheduled.removeAll { !queue.isPending($0.ticket) }
+    gone = 0
   }
 
   /// Takes all that wait for the end: the first, and the others in order.

@@ -46,6 +46,32 @@ import Testing
     }
   }
 
+  @Test func `what a future knows of its callbacks goes with them`() throws {
+    try runVirtually { loop in
+      let future = loop.createFuture(of: Int.self)
+      for _ in 0..<100 { future.addDoneCallback {} }
+      try future.setResult(1)
+      #expect(future.observers.scheduled.count == 100)
+      try await turns(2)
+      #expect(future.observers.scheduled.isEmpty)
+      // Two chains, in step: one callback waits at any time.
+      var runs = 0
+      var chain: () -> Void = {}
+      chain = {
+        runs += 1
+        #expect(future.observers.scheduled.count <= 4)
+        if runs < 1_000 { future.addDoneCallback(isolation: loop) { chain() } }
+      }
+      for _ in 0..<2 { future.addDoneCallback { chain() } }
+      while runs < 1_000 { try await turns() }
+      try await turns()
+      // Those that are removed count, too.
+      let tokens = (0..<100).map { _ in future.addDoneCallback(isolation: loop) { Issue.record("it was removed") } }
+      for token in tokens { future.removeDoneCallback(token) }
+      #expect(future.observers.scheduled.isEmpty)
+    }
+  }
+
   @Test func `F-11: a callback added to a future that has ended runs in the next turn`() throws {
     try runVirtually { loop in
       let future = loop.createFuture(of: Int.self)
