@@ -39,7 +39,6 @@ public actor EventLoop {
   nonisolated let isStopping = Atomic(false)
   nonisolated let logger: Logger
 
-  var isDebugging: Bool
   var backend: any Backend
   let batchOrder: BatchOrder
   var wakeUpWatch: (any Watch)?
@@ -62,6 +61,11 @@ public actor EventLoop {
     get { isDebugging }
     set { isDebugging = newValue }
   }
+
+  /// What `debug` stands for. Each `callSoon` reads it, and a stored property that is public is checked for exclusive access at
+  /// each read, since code of other modules could be changing it; one whose every use the compiler sees is not.
+  /// (`@exclusivity(unchecked)` would make it unsafe for users to name.)
+  var isDebugging: Bool
 
   /// In debug mode, a callback or a step of a task that takes longer than this is reported. 100 ms at first.
   public var slowCallbackDuration: Duration = .milliseconds(100)
