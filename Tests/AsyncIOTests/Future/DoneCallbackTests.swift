@@ -266,7 +266,7 @@ import Testing
       try await turns(2)
       #expect(log.entries == ["b"])
       #expect(reports.kinds == [.callbackFailed])
-      #expect(reports.all.first?.error as? Boom === boom)
+      #expect(reports.value.first?.error as? Boom === boom)
     }
   }
 

@@ -208,9 +208,9 @@ import Testing
         #expect(throws: InvalidStateError.self) { try refused.setResult(Noisy { deaths.add("refused") }) }
       }
       try live()
-      #expect(deaths.all == ["refused"])
+      #expect(deaths.value == ["refused"])
       try await turns(3)
-      #expect(deaths.all == ["refused", "value", "callback"])
+      #expect(deaths.value == ["refused", "value", "callback"])
     }
     #expect(deaths.count == 3)
   }

@@ -27,7 +27,7 @@ import Testing
       #expect(reports.count == 0)
       try await turns(3)
       #expect(reports.kinds == [.errorNeverRetrieved])
-      let report = try #require(reports.all.first)
+      let report = try #require(reports.value.first)
       #expect(report.error as? Boom === boom)
       #expect(report.creationSite == "\(#fileID):\(line)")
       #expect(report.taskName == nil)
@@ -42,7 +42,7 @@ import Testing
       loop.createTask(name: "unlucky") { throw boom }
       try await turns(3)
       #expect(reports.kinds == [.errorNeverRetrieved])
-      let report = try #require(reports.all.first)
+      let report = try #require(reports.value.first)
       #expect(report.error as? Boom === boom)
       #expect(report.taskName == "unlucky")
       #expect(report.creationSite == "\(#fileID):\(line)")
@@ -80,7 +80,7 @@ import Testing
       thread.join()
       try await told.value
       try await turns(3)
-      #expect(threads.all == [thisThread])
+      #expect(threads.value == [thisThread])
     }
   }
 
@@ -119,7 +119,7 @@ import Testing
       }
       start()
       try await turns(4)
-      #expect(reports.all.map(\.taskName) == ["reader"])
+      #expect(reports.value.map(\.taskName) == ["reader"])
     }
   }
 
@@ -133,7 +133,7 @@ import Testing
       }
       start()
       try await turns(6)
-      #expect(reports.all.map(\.taskName) == ["c"])
+      #expect(reports.value.map(\.taskName) == ["c"])
     }
   }
 

@@ -13,7 +13,7 @@ import Testing
       try? pipe.readEnd.close()
       try? pipe.writeEnd.close()
     }
-    let log = Shared<[String]>([])
+    let log = RecordingLog()
     let released = Shared(0)
     let loop = try EventLoop(configuration: .virtual().with(log: log))
     try loop.runUntilComplete { loop in
@@ -27,7 +27,7 @@ import Testing
       try loop.addWriter(pipe.writeEnd, holder())
       try loop.addSignalHandler(SIGWINCH, holder())
       loop.createTask(name: "pending") { try await loop.sleep(for: .seconds(5)) }
-      try await loop.makeTurns(2)
+      try await turns(2)
     }
     #expect(released.value == 0)
     try loop.whileIdle { loop in
@@ -36,45 +36,44 @@ import Testing
     }
     loop.close()
     #expect(released.value == 6)
-    #expect(log.value.count == 1)
-    #expect(log.value.first?.hasPrefix("task-destroyed-pending ") == true)
-    #expect(log.value.first?.contains("[task pending]") == true)
+    #expect(log.kinds == ["task-destroyed-pending"])
+    #expect(log.lines.first?.contains("[task pending]") == true)
   }
 
   @Test func `L-30: a pending task is cancelled by the closing, and may clean up without waiting`() throws {
-    let steps = Shared<[String]>([])
-    let loop = try EventLoop(configuration: .virtual().with(log: Shared([])))
+    let steps = Notes<String>()
+    let loop = try EventLoop(configuration: .virtual().with(log: RecordingLog()))
     try loop.runUntilComplete { loop in
       loop.createTask {
         do { try await loop.sleep(for: .seconds(5)) } catch {
-          steps.change { $0.append("\(type(of: error))") }
+          steps.add("\(type(of: error))")
         }
         try? await loop.sleep(for: .seconds(1))
-        steps.change { $0.append("waited") }
+        steps.add("waited")
       }
-      try await loop.makeTurns(2)
+      try await turns(2)
     }
     loop.close()
     #expect(steps.value == ["CancellationError"])
   }
 
   @Test func `L-30: a callback that schedules itself anew does not hold up the closing`() throws {
-    let loop = try EventLoop(configuration: .virtual().with(log: Shared([])))
+    let loop = try EventLoop(configuration: .virtual().with(log: RecordingLog()))
     try loop.runUntilComplete { loop in
       func again(_ loop: isolated EventLoop) { loop.callSoon { again(loop) } }
       again(loop)
-      try await loop.makeTurns(2)
+      try await turns(2)
     }
     loop.close()
     #expect(loop.isClosed)
   }
 
   @Test func `L-30: what is ready runs by the closing, and timers, due ones too, are dropped`() throws {
-    let ran = Shared<[String]>([])
-    let loop = try EventLoop(configuration: .virtual().with(log: Shared([])))
+    let ran = Notes<String>()
+    let loop = try EventLoop(configuration: .virtual().with(log: RecordingLog()))
     try loop.whileIdle { loop in
-      loop.callSoon { ran.change { $0.append("soon") } }
-      loop.callLater(.zero) { ran.change { $0.append("timer") } }
+      loop.callSoon { ran.add("soon") }
+      loop.callLater(.zero) { ran.add("timer") }
     }
     loop.close()
     #expect(ran.value == ["soon"])
@@ -85,7 +84,7 @@ import Testing
       for precision in [EventLoop.Configuration.TimerPrecision.millisecond, .precise] {
         var configuration = EventLoop.Configuration()
         configuration.timerPrecision = precision
-        let before = ThisProcess.openDescriptors
+        let before = ProcessFacts.descriptors.count
         for _ in 0..<50 {
           let loop = try EventLoop(configuration: configuration)
           try loop.runTurnsOnce()
@@ -93,7 +92,7 @@ import Testing
           withExtendedLifetime(loop) {}
         }
         // One descriptor of each would be 50; what the process makes once (libdispatch's) is no loop's.
-        #expect(ThisProcess.openDescriptors - before < 20)
+        #expect(ProcessFacts.descriptors.count - before < 20)
       }
     }
   }
@@ -108,15 +107,15 @@ import Testing
         }
       }
       for _ in 0..<50 { try cycle() }
-      let descriptors = ThisProcess.openDescriptors
-      let threads = ThisProcess.threads
-      let memory = ThisProcess.residentKilobytes
+      let descriptors = ProcessFacts.descriptors.count
+      let threads = ProcessFacts.threadNames.count
+      let memory = ProcessFacts.residentKilobytes
       for _ in 0..<500 { try cycle() }
       // The process's own, which come and go, are few; one of each loop would be 500.
-      #expect(ThisProcess.openDescriptors - descriptors < 20)
-      #expect(ThisProcess.threads - threads < 20)
+      #expect(ProcessFacts.descriptors.count - descriptors < 20)
+      #expect(ProcessFacts.threadNames.count - threads < 20)
       // A loop is some 10 KB: a leak of each would be 5 MB.
-      #expect(ThisProcess.keepsFreedMemory || ThisProcess.residentKilobytes - memory < 2_000)
+      #expect(ProcessFacts.keepsFreedMemory || ProcessFacts.residentKilobytes - memory < 2_000)
     }
   }
 
@@ -132,45 +131,43 @@ import Testing
   }
 
   @Test func `a loop that goes without being closed says so`() throws {
-    let log = Shared<[String]>([])
+    let log = RecordingLog()
     do { _ = try EventLoop(configuration: EventLoop.Configuration().with(log: log)) }
-    #expect(log.value.count == 1)
-    #expect(log.value.first?.hasPrefix("loop-not-closed ") == true)
+    #expect(log.kinds == ["loop-not-closed"])
   }
 
   @Test func `L-41: a run cancels and awaits what is left, reports its errors, and closes`() throws {
-    let log = Shared<[String]>([])
-    let steps = Shared<[String]>([])
+    let log = RecordingLog()
+    let steps = Notes<String>()
     let loop = try EventLoop.run(configuration: .virtual().with(log: log)) { loop in
       loop.createTask {
         do {
           try await loop.sleep(for: .seconds(100))
         } catch {
           try await loop.sleep(for: .seconds(1))
-          steps.change { $0.append("cleaned up") }
+          steps.add("cleaned up")
           throw Oops(number: 5)
         }
       }
-      try await loop.makeTurns(2)
+      try await turns(2)
       return loop
     }
     #expect(steps.value == ["cleaned up"])
     #expect(loop.isClosed)
-    #expect(log.value.count == 1)
-    #expect(log.value.first?.hasPrefix("error-never-retrieved ") == true)
+    #expect(log.kinds == ["error-never-retrieved"])
   }
 
   @Test func `L-45: a task that does not end is left behind after the grace, and reported`() throws {
-    let log = Shared<[String]>([])
+    let log = RecordingLog()
     let value = try EventLoop.run(configuration: .virtual().with(log: log), shutdownGrace: .seconds(3)) {
       loop in
       loop.createTask(name: "stubborn") { while true { try? await loop.sleep(for: .seconds(1)) } }
-      try await loop.makeTurns(2)
+      try await turns(2)
       return 42
     }
     #expect(value == 42)
-    #expect(log.value.count == 1)
-    #expect(log.value.first?.contains("[task stubborn]") == true)
+    #expect(log.entries.count == 1)
+    #expect(log.lines.first?.contains("[task stubborn]") == true)
   }
 }
 

@@ -18,12 +18,12 @@ import Testing
   ) throws -> [ExceptionContext] {
     let log = RecordingLog()
     let reports = Reports()
-    try EventLoop.run(configuration: log.configuration(debug: debug)) { loop in
+    try EventLoop.run(configuration: EventLoop.Configuration().with(debug: debug).with(log: log)) { loop in
       loop.exceptionHandler = { reports.add($0) }
       try await body(loop)
     }
     #expect(log.kinds == [])
-    return reports.all
+    return reports.value
   }
 
   @Test func `DB-03: the keys of the kinds are stable`() {
@@ -74,15 +74,15 @@ import Testing
   @Test func `DB-03: a task that is pending when its loop is closed is reported once`() throws {
     let log = RecordingLog()
     let reports = Reports()
-    let loop = try EventLoop(configuration: log.configuration())
+    let loop = try EventLoop(configuration: EventLoop.Configuration().with(log: log))
     try loop.runUntilComplete { loop in
       loop.exceptionHandler = { reports.add($0) }
       loop.createTask(name: "forever") { try await sleep(for: .seconds(3_600)) }
       try await sleep(for: .zero)
     }
     loop.close()
-    #expect(reports.all.map(\.kind) == [.taskDestroyedPending])
-    #expect(reports.all.map(\.taskName) == ["forever"])
+    #expect(reports.value.map(\.kind) == [.taskDestroyedPending])
+    #expect(reports.value.map(\.taskName) == ["forever"])
     #expect(log.kinds == [])
   }
 
@@ -91,12 +91,12 @@ import Testing
   {
     let log = RecordingLog()
     let reports = Reports()
-    let loop = try EventLoop(configuration: log.configuration())
+    let loop = try EventLoop(configuration: EventLoop.Configuration().with(log: log))
     let future = loop.createFuture(of: Int.self)
     let outside = try Self.awaitOutside(future, on: loop, reports)
     LoopCloser.close(loop)
     await #expect(throws: LoopClosedError.self) { try await outside.value }
-    #expect(reports.all.map(\.kind) == [.futureAbandoned])
+    #expect(reports.value.map(\.kind) == [.futureAbandoned])
     #expect(log.kinds == [])
   }
 
@@ -117,7 +117,7 @@ import Testing
 
   @Test func `DB-03: scheduling on a closed loop is reported once`() async throws {
     let log = RecordingLog()
-    let loop = try EventLoop(configuration: log.configuration())
+    let loop = try EventLoop(configuration: EventLoop.Configuration().with(log: log))
     LoopCloser.close(loop)
     await loop.callSoon {}
     #expect(log.kinds == ["scheduled-on-closed-loop"])
@@ -134,7 +134,7 @@ import Testing
     let log = RecordingLog()
     for debug in [true, false] {
       let reports = Reports()
-      var configuration = log.configuration(debug: debug)
+      var configuration = EventLoop.Configuration().with(debug: debug).with(log: log)
       configuration.seams.clock = clock
       let line: UInt = #line + 4
       try EventLoop.run(configuration: configuration) { loop in
@@ -149,8 +149,8 @@ import Testing
         try await sleep(for: .zero)
         try await sleep(for: .zero)
       }
-      #expect(reports.all.map(\.kind) == (debug ? [.slowCallback] : []))
-      #expect(reports.all.map(\.creationSite) == (debug ? ["AsyncIOTests/DebugTests.swift:\(line)"] : []))
+      #expect(reports.value.map(\.kind) == (debug ? [.slowCallback] : []))
+      #expect(reports.value.map(\.creationSite) == (debug ? ["AsyncIOTests/DebugTests.swift:\(line)"] : []))
     }
     #expect(log.kinds == [])
   }
@@ -158,7 +158,7 @@ import Testing
   @Test func `DB-03: a slow step of a task is reported once, in debug mode`() throws {
     let clock = SettableClock()
     let reports = Reports()
-    var configuration = RecordingLog().configuration(debug: true)
+    var configuration = EventLoop.Configuration().with(debug: true).with(log: RecordingLog())
     configuration.seams.clock = clock
     try EventLoop.run(configuration: configuration) { loop in
       loop.exceptionHandler = { reports.add($0) }
@@ -168,12 +168,12 @@ import Testing
       }
       try await task.value
     }
-    #expect(reports.all.map(\.kind) == [.slowCallback])
+    #expect(reports.value.map(\.kind) == [.slowCallback])
   }
 
   @Test func `DB-03: a handler that throws is reported once, beside what it was told`() throws {
     let log = RecordingLog()
-    try EventLoop.run(configuration: log.configuration()) { loop in
+    try EventLoop.run(configuration: EventLoop.Configuration().with(log: log)) { loop in
       loop.exceptionHandler = { _ in throw Failure() }
       loop.callSoon { throw Failure() }
       try await sleep(for: .zero)
@@ -185,12 +185,12 @@ import Testing
 
   @Test func `DB-03: a loop that is released without close is reported once`() throws {
     let log = RecordingLog()
-    var loop: EventLoop? = try EventLoop(configuration: log.configuration())
+    var loop: EventLoop? = try EventLoop(configuration: EventLoop.Configuration().with(log: log))
     #expect(loop?.isClosed == false)
     loop = nil
     #expect(log.kinds == ["loop-not-closed"])
     let closed = RecordingLog()
-    loop = try EventLoop(configuration: closed.configuration())
+    loop = try EventLoop(configuration: EventLoop.Configuration().with(log: closed))
     loop?.close()
     loop = nil
     #expect(closed.kinds == [])
@@ -198,13 +198,13 @@ import Testing
 
   @Test func `DB-03: without a handler a report is one entry of the log`() throws {
     let log = RecordingLog()
-    try EventLoop.run(configuration: log.configuration()) { loop in
+    try EventLoop.run(configuration: EventLoop.Configuration().with(log: log)) { loop in
       loop.callSoon { throw Failure() }
       try await sleep(for: .zero)
       try await sleep(for: .zero)
     }
     #expect(log.kinds == ["callback-failed"])
-    #expect(log.entries.first?.line.contains("Failure") == true)
+    #expect(log.lines.first?.contains("Failure") == true)
   }
 
   @Test func `DB-01: in debug mode a report of a callback says where it was made`() throws {

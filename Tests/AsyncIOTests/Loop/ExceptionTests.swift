@@ -55,25 +55,23 @@ import Testing
   }
 
   @Test func `L-16: a handler that throws leaves both errors to the log, and the loop goes on`() throws {
-    let log = Shared<[String]>([])
+    let log = RecordingLog()
     let wentOn = try EventLoop.run(configuration: .virtual().with(log: log)) { loop in
       var wentOn = false
       loop.exceptionHandler = { _ in throw Oops(number: 2) }
       loop.callSoon { throw Oops(number: 1) }
       loop.callSoon { wentOn = true }
-      try await loop.makeTurns(2)
+      try await turns(2)
       return wentOn
     }
     #expect(wentOn)
-    #expect(log.value.count == 2)
-    #expect(log.value.first?.hasPrefix("callback-failed ") == true)
-    #expect(log.value.first?.contains("Oops(number: 1)") == true)
-    #expect(log.value.last?.hasPrefix("handler-failed ") == true)
-    #expect(log.value.last?.contains("Oops(number: 2)") == true)
+    #expect(log.kinds == ["callback-failed", "handler-failed"])
+    #expect(log.lines.first?.contains("Oops(number: 1)") == true)
+    #expect(log.lines.last?.contains("Oops(number: 2)") == true)
   }
 
   @Test func `L-16: the handler may be exchanged, and taken away, from the loop's code`() throws {
-    let log = Shared<[String]>([])
+    let log = RecordingLog()
     let seen = try EventLoop.run(configuration: .virtual().with(log: log)) { loop in
       var seen: [String] = []
       loop.exceptionHandler = { _ in
@@ -84,20 +82,21 @@ import Testing
         }
       }
       for number in 0..<3 { loop.callSoon { throw Oops(number: number) } }
-      try await loop.makeTurns(2)
+      try await turns(2)
       return seen
     }
     #expect(seen == ["first", "second"])
-    #expect(log.value.count == 1)
+    #expect(log.entries.count == 1)
   }
 
   @Test func `L-17: with no handler at all a report is one entry of the log`() throws {
-    let log = Shared<[String]>([])
+    let log = RecordingLog()
     try EventLoop.run(configuration: .virtual().with(log: log)) { loop in
       loop.callSoon { throw Oops(number: 7) }
-      try await loop.makeTurns(2)
+      try await turns(2)
     }
-    #expect(log.value == ["callback-failed callback-failed: a callback threw: Oops(number: 7)"])
+    #expect(log.kinds == ["callback-failed"])
+    #expect(log.lines == ["callback-failed: a callback threw: Oops(number: 7)"])
   }
 
   @TaskLocal static var word = "none"
@@ -111,7 +110,7 @@ import Testing
         loop.callSoon { isOnLoop.append(true) }
       }
       loop.callSoon { throw Oops() }
-      try await loop.makeTurns(3)
+      try await turns(3)
       return isOnLoop
     }
     #expect(isOnLoop == [true, true])
@@ -125,17 +124,18 @@ import Testing
       loop.reportLater(ExceptionContext(.futureAbandoned, "words"))
       let thread = TestThread { loop.reportLater(ExceptionContext(.loopNotClosed, "words")) }
       thread.join()
-      try await loop.makeTurns(3)
+      try await turns(3)
       return kinds
     }
     #expect(kinds == [.slowCallback, .futureAbandoned, .loopNotClosed])
   }
 
   @Test func `a report on a closed loop goes to the log`() throws {
-    let log = Shared<[String]>([])
+    let log = RecordingLog()
     let loop = try EventLoop(configuration: .virtual().with(log: log))
     loop.close()
     loop.reportLater(ExceptionContext(.errorNeverRetrieved, "words"))
-    #expect(log.value == ["error-never-retrieved error-never-retrieved: words"])
+    #expect(log.kinds == ["error-never-retrieved"])
+    #expect(log.lines == ["error-never-retrieved: words"])
   }
 }

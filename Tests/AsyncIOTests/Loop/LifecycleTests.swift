@@ -27,14 +27,14 @@ import Testing
       try? pipe.writeEnd.close()
     }
     _ = try pipe.writeEnd.writeAll([1])
-    let order = Shared<[String]>([])
+    let order = Notes<String>()
     try loop.whileIdle { loop in
-      try loop.addReader(pipe.readEnd) { order.change { $0.append("reader") } }
+      try loop.addReader(pipe.readEnd) { order.add("reader") }
       loop.callSoon {
-        order.change { $0.append("soon") }
-        loop.callSoon { order.change { $0.append("next") } }
+        order.add("soon")
+        loop.callSoon { order.add("next") }
       }
-      loop.callLater(.seconds(1)) { order.change { $0.append("later") } }
+      loop.callLater(.seconds(1)) { order.add("later") }
     }
     loop.stop()
     try loop.runForever()
@@ -59,14 +59,14 @@ import Testing
   @Test func `L-06: after a stop the batch ends, and what it added stays for the next run`() throws {
     let loop = try EventLoop(configuration: .virtual())
     defer { loop.close() }
-    let order = Shared<[Int]>([])
+    let order = Notes<Int>()
     try loop.whileIdle { loop in
       loop.callSoon {
-        order.change { $0.append(1) }
+        order.add(1)
         loop.stop()
-        loop.callSoon { order.change { $0.append(3) } }
+        loop.callSoon { order.add(3) }
       }
-      loop.callSoon { order.change { $0.append(2) } }
+      loop.callSoon { order.add(2) }
     }
     try loop.runForever()
     #expect(order.value == [1, 2])
@@ -100,11 +100,11 @@ import Testing
       try? pipe.writeEnd.close()
     }
     _ = try pipe.writeEnd.writeAll([1])
-    let reads = Shared<[Int]>([])
+    let reads = Notes<Int>()
     try loop.whileIdle { loop in
       try loop.addReader(pipe.readEnd) {
         let count = try pipe.readEnd.readSome()
-        reads.change { $0.append(count) }
+        reads.add(count)
         loop.stop()
       }
     }
@@ -143,20 +143,19 @@ import Testing
   }
 
   @Test func `L-29: what is scheduled on a closed loop is reported, and does not run`() async throws {
-    let log = Shared<[String]>([])
+    let log = RecordingLog()
     let loop = try EventLoop(configuration: EventLoop.Configuration().with(log: log))
     loop.closeNow()
     // The job of this hop runs on the thread that brings it.
     await loop.scheduleAllSorts()
-    #expect(log.value.count == 4)
-    #expect(log.value.allSatisfy { $0.hasPrefix("scheduled-on-closed-loop ") })
+    #expect(log.kinds == Array(repeating: "scheduled-on-closed-loop", count: 4))
   }
 
   @Test func `L-35, L-43: a run inside of a run is refused, on the same loop and on another`() throws {
     let errors = try EventLoop.run { loop in
       let other = try EventLoop()
       defer { other.closeNow() }
-      let errors = Shared<[LoopStateError?]>([])
+      let errors = Notes<LoopStateError?>()
       loop.callSoon {
         for attempt in [
           { try loop.runForever() }, { try other.runForever() }, { try EventLoop.run { _ in } },
@@ -164,13 +163,13 @@ import Testing
         ] {
           do {
             try attempt()
-            errors.change { $0.append(nil) }
+            errors.add(nil)
           } catch {
-            errors.change { $0.append(error as? LoopStateError) }
+            errors.add(error as? LoopStateError)
           }
         }
       }
-      try await loop.makeTurns(2)
+      try await turns(2)
       return errors.value
     }
     #expect(errors == [.anotherLoopRuns, .anotherLoopRuns, .anotherLoopRuns, .anotherLoopRuns])
@@ -188,12 +187,12 @@ import Testing
   @Test func `L-44: what a run leaves goes on in the next`() throws {
     let loop = try EventLoop(configuration: .virtual())
     defer { loop.close() }
-    let order = Shared<[Int]>([])
+    let order = Notes<Int>()
     try loop.runUntilComplete { loop in
       loop.createTask(name: "left") {
-        order.change { $0.append(1) }
+        order.add(1)
         try await loop.sleep(for: .seconds(2))
-        order.change { $0.append(2) }
+        order.add(2)
       }
       try await loop.sleep(for: .seconds(1))
     }

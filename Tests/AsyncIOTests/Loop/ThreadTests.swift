@@ -30,7 +30,7 @@ import Testing
       let visit = { loop.assumeIsolated { _ in count += 1 } }
       loop.callSoon { visit() }
       loop.createTask { visit() }
-      try await loop.makeTurns(3)
+      try await turns(3)
       return count
     }
     #expect(count == 2)
@@ -77,13 +77,13 @@ import Testing
 
   @Test func `L-25: a threadsafe call from the loop itself runs in the next turn`() throws {
     let order = try EventLoop.run(configuration: .virtual()) { loop in
-      let order = Shared<[Int]>([])
+      let order = Notes<Int>()
       try loop.callSoonThreadsafe { loop in
-        order.change { $0.append(1) }
-        try loop.callSoonThreadsafe { _ in order.change { $0.append(3) } }
-        order.change { $0.append(2) }
+        order.add(1)
+        try loop.callSoonThreadsafe { _ in order.add(3) }
+        order.add(2)
       }
-      try await loop.makeTurns(3)
+      try await turns(3)
       return order.value
     }
     #expect(order == [1, 2, 3])
@@ -129,7 +129,7 @@ import Testing
   }
 
   @Test func `L-33: the current loop of a thread can be set, and a loop that runs goes before it`() throws {
-    let facts = Shared<[Bool]>([])
+    let facts = Notes<Bool>()
     let loop = try EventLoop()
     defer { loop.close() }
     let thread = TestThread {
@@ -175,12 +175,12 @@ import Testing
   @Test func `L-48: jobs from another thread run on the loop's thread, in order`() async throws {
     let thread = try LoopThread.start()
     let loop = thread.loop
-    let order = Shared<[Int]>([])
+    let order = Notes<Int>()
     let elsewhere = Shared(0)
     let tasks = (0..<1_000).map { number in
       Task(executorPreference: loop.executor) {
         if !loop.executor.isHeldByThisThread { elsewhere.change { $0 += 1 } }
-        order.change { $0.append(number) }
+        order.add(number)
       }
     }
     for task in tasks { await task.value }
@@ -194,11 +194,11 @@ import Testing
       let loop = try EventLoop()
       let started = Shared(false)
       let done = Shared(0)
-      let made = Shared<[Task<Void, Never>]>([])
+      let made = Notes<Task<Void, Never>>()
       let maker = TestThread {
         for _ in 0..<100 {
           let task = Task(executorPreference: loop.executor) { done.change { $0 += 1 } }
-          made.change { $0.append(task) }
+          made.add(task)
           started.change { $0 = true }
         }
       }

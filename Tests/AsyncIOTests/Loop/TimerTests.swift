@@ -30,7 +30,7 @@ import Testing
         }
       }
       loop.callLater(.zero) { order.append("timer") }
-      try await loop.makeTurns(4)
+      try await turns(4)
       return order
     }
     #expect(order == ["soon", "timer", "soon, next turn", "timer, next turn", "soon, last turn"])
@@ -39,14 +39,14 @@ import Testing
   @Test func `TM-04: a zero-delay timer that re-arms itself leaves their turn to all others`() throws {
     let loop = try EventLoop()
     defer { loop.close() }
-    let order = Shared<[String]>([])
+    let order = Notes<String>()
     let thread = Shared<TestThread?>(nil)
     try loop.callSoonThreadsafe { loop in
       func beat(_ loop: isolated EventLoop) { loop.callLater(.zero) { beat(loop) } }
       beat(loop)
-      loop.callSoon { order.change { $0.append("soon") } }
+      loop.callSoon { order.add("soon") }
       loop.callLater(.milliseconds(2)) {
-        order.change { $0.append("later") }
+        order.add("later")
         let stopper = TestThread { loop.stop() }
         thread.change { $0 = stopper }
       }
@@ -63,7 +63,7 @@ import Testing
       loop.callLater(.seconds(-1)) { order.append(-1) }
       loop.callLater(.seconds(-2)) { order.append(-2) }
       loop.callLater(Duration(attoseconds: .min)) { order.append(-3) }
-      try await loop.makeTurns(2)
+      try await turns(2)
       return order
     }
     #expect(order == [-3, -2, -1, 0])
@@ -207,7 +207,7 @@ import Testing
       loop.callAt(loop.now.advanced(by: .seconds(-5))) { order.append(2) }
       loop.callAt(EventLoop.Instant(Deadline(nanoseconds: .min))) { order.append(1) }
       loop.callAt(loop.now) { order.append(3) }
-      try await loop.makeTurns(2)
+      try await turns(2)
       return order
     }
     #expect(order == [1, 2, 3])

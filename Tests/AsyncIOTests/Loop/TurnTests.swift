@@ -18,7 +18,7 @@ import Testing
       try future.setResult()
       loop.createTask { order.append(5) }
       loop.callSoon { order.append(6) }
-      try await loop.makeTurns(2)
+      try await turns(2)
       return order
     }
     #expect(order == [1, 2, 3, 4, 5, 6])
@@ -26,11 +26,11 @@ import Testing
 
   @Test func `L-10: a threadsafe call from the loop's own thread keeps its place in the FIFO`() throws {
     let order = try EventLoop.run(configuration: .virtual()) { loop in
-      let order = Shared<[Int]>([])
-      loop.callSoon { order.change { $0.append(1) } }
-      try loop.callSoonThreadsafe { _ in order.change { $0.append(2) } }
-      loop.callSoon { order.change { $0.append(3) } }
-      try await loop.makeTurns(3)
+      let order = Notes<Int>()
+      loop.callSoon { order.add(1) }
+      try loop.callSoonThreadsafe { _ in order.add(2) }
+      loop.callSoon { order.add(3) }
+      try await turns(3)
       return order.value
     }
     #expect(order == [1, 2, 3])
@@ -46,7 +46,7 @@ import Testing
       }
       loop.callSoon { order.append("second") }
       loop.callLater(.zero) { order.append("timer") }
-      try await loop.makeTurns(3)
+      try await turns(3)
       return order
     }
     #expect(order == ["first", "second", "timer", "added"])
@@ -78,7 +78,7 @@ import Testing
         if !end.isDone { loop.callSoon { lap(loop) } }
       }
       lap(loop)
-      try await loop.makeTurns(50)
+      try await turns(50)
       let start = laps
       _ = try pipe.writeEnd.writeAll([1])
       try loop.addReader(pipe.readEnd) {
@@ -99,7 +99,7 @@ import Testing
       try? pipe.writeEnd.close()
     }
     let seen = Shared<Set<String>>([])
-    let stopper = Shared<[TestThread]>([])
+    let stopper = Notes<TestThread>()
     try loop.callSoonThreadsafe { loop in
       func lap(_ loop: isolated EventLoop) { loop.callSoon { lap(loop) } }
       lap(loop)
@@ -114,10 +114,10 @@ import Testing
           try? loop.callSoonThreadsafe { _ in
             seen.change { $0.insert("thread") }
             let second = TestThread { loop.stop() }
-            stopper.change { $0.append(second) }
+            stopper.add(second)
           }
         }
-        stopper.change { $0.append(thread) }
+        stopper.add(thread)
       }
     }
     try loop.runForever()
@@ -141,7 +141,7 @@ import Testing
       let holding = { (sentinel: Sentinel) in { withExtendedLifetime(sentinel) { order.append("victim") } } }
       victim = loop.callSoon(holding(Sentinel { released += 1 }))
       loop.callSoon { order.append("last") }
-      try await loop.makeTurns(2)
+      try await turns(2)
       return order
     }
     #expect(order == ["first, true, false, 1", "last"])
@@ -158,7 +158,7 @@ import Testing
         handle?.cancel(isolation: loop)
       }
       states.append(handle?.isPending(isolation: loop) == true)
-      try await loop.makeTurns(2)
+      try await turns(2)
       states.append(handle?.isPending(isolation: loop) == true)
       handle?.cancel(isolation: loop)
       return states
@@ -171,7 +171,7 @@ import Testing
       try EventLoop.run(configuration: .shuffled(seed)) { loop in
         var order: [Int] = []
         for number in 0..<20 { loop.callSoon { order.append(number) } }
-        while order.count < 20 { try await loop.makeTurns(1) }
+        while order.count < 20 { try await turns() }
         return order
       }
     }
@@ -187,7 +187,7 @@ import Testing
       loop.exceptionHandler = { reports.append($0) }
       loop.callSoon { clock.advance(by: .milliseconds(99)) }
       loop.callSoon(fileID: "Some/File.swift", line: 12) { clock.advance(by: .milliseconds(100)) }
-      try await loop.makeTurns(2)
+      try await turns(2)
       return reports
     }
     #expect(reports.map(\.kind) == [.slowCallback])

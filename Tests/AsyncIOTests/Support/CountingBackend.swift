@@ -5,26 +5,26 @@
 import AsyncIO
 import SystemPackage
 
-/// The real backend, with a count of its watches and waits.
-final class CountingBackend: Backend, @unchecked Sendable {
-  private let backend: any Backend
-  private(set) var watches = 0
-  private(set) var waits: [WaitLimit] = []
+/// The real backend, with counts of its watches and waits that any thread may read.
+final class CountingBackend: Backend {
+  private let backend: LibEventBackend
+  let watches = Shared(0)
+  let waits = Shared(0)
 
-  init(_ backend: any Backend) {
-    self.backend = backend
+  init() throws {
+    backend = try LibEventBackend(precise: false)
   }
 
   func watch(
     _ descriptor: FileDescriptor, for readiness: Readiness, notice: @escaping () -> Void
   ) throws(SystemError) -> any Watch {
     let watch = try backend.watch(descriptor, for: readiness, notice: notice)
-    watches += 1
-    return CountedWatch(watch) { self.watches -= 1 }
+    watches.change { $0 += 1 }
+    return CountedWatch(watch) { [watches] in watches.change { $0 -= 1 } }
   }
 
   func wait(_ limit: WaitLimit) {
-    waits.append(limit)
+    waits.change { $0 += 1 }
     backend.wait(limit)
   }
 }

@@ -1,35 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What tests of the loop share: configurations, a kept log, counts of the process's resources.
-
-import Glibc
-import Logging
-import Synchronization
-import SystemPackage
+// What tests of the loop share: its configurations.
 
 @testable import AsyncIO
-
-/// libevent's backend, with a count of its waits, for a loop that another thread makes.
-final class WaitCountingBackend: Backend {
-  private let backend: LibEventBackend
-  let waits: Shared<Int>
-
-  init(_ waits: Shared<Int>) throws {
-    backend = try LibEventBackend(precise: false)
-    self.waits = waits
-  }
-
-  func watch(
-    _ descriptor: FileDescriptor, for readiness: Readiness, notice: @escaping () -> Void
-  ) throws(SystemError) -> any Watch {
-    try backend.watch(descriptor, for: readiness, notice: notice)
-  }
-
-  func wait(_ limit: WaitLimit) {
-    waits.change { $0 += 1 }
-    backend.wait(limit)
-  }
-}
 
 extension EventLoop.Configuration {
   /// A loop on a virtual clock.
@@ -46,10 +19,10 @@ extension EventLoop.Configuration {
     return configuration
   }
 
-  /// A loop that counts its waits.
-  static func counting(_ waits: Shared<Int>) throws -> Self {
+  /// A loop on a backend of the test's.
+  static func on(_ backend: any Backend) -> Self {
     var configuration = Self()
-    unsafe configuration.seams.backend = try WaitCountingBackend(waits)
+    unsafe configuration.seams.backend = backend
     return configuration
   }
 
@@ -59,29 +32,11 @@ extension EventLoop.Configuration {
     return configuration
   }
 
-  func with(log: Shared<[String]>) -> Self {
+  func with(log: RecordingLog) -> Self {
     var configuration = self
-    configuration.logger = Logger(label: "test") { _ in KeptLog(entries: log) }
+    configuration.logger = log.logger
     return configuration
   }
-}
-
-extension EventLoop {
-  /// Lets the loop make some turns.
-  func makeTurns(_ count: Int) async throws {
-    for _ in 0..<count { try await sleep(for: .zero) }
-  }
-}
-
-/// A value that threads share.
-final class Shared<Value: Sendable>: Sendable {
-  private let mutex: Mutex<Value>
-
-  init(_ value: Value) { mutex = Mutex(value) }
-
-  var value: Value { mutex.withLock { $0 } }
-
-  func change(_ body: (inout sending Value) -> Void) { mutex.withLock { body(&$0) } }
 }
 
 /// Says when it goes.
@@ -93,52 +48,6 @@ final class Sentinel {
   deinit { atEnd() }
 }
 
-/// A log handler that keeps the messages.
-struct KeptLog: LogHandler {
-  let entries: Shared<[String]>
-  var metadata: Logger.Metadata = [:]
-  var logLevel = Logger.Level.trace
-
-  init(entries: Shared<[String]>) { self.entries = entries }
-
-  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-    get { metadata[key] }
-    set { metadata[key] = newValue }
-  }
-
-  func log(event: LogEvent) {
-    let line = "\(event.metadata?["kind"] ?? "-") \(event.message)"
-    entries.change { $0.append(line) }
-  }
-}
-
 struct Oops: Error, Equatable {
   var number = 0
-}
-
-/// The process's resources. Only meaningful in a process of its own: an exit test.
-enum ThisProcess {
-  static var openDescriptors: Int {
-    (0..<Int32(1_024)).count { fcntl($0, F_GETFD) >= 0 }
-  }
-
-  static var threads: Int { status("Threads:") }
-
-  static var residentKilobytes: Int { status("VmRSS:") }
-
-  /// Whether the address sanitizer is here, which keeps what is freed for a while, to find its users.
-  static var keepsFreedMemory: Bool { unsafe dlsym(nil, "__asan_init") != nil }
-
-  private static func status(_ field: String) -> Int {
-    guard let file = try? FileDescriptor.open(FilePath("/proc/self/status"), .readOnly) else { return -1 }
-    defer { try? file.close() }
-    var bytes = [UInt8](repeating: 0, count: 8_192)
-    // SAFETY: the buffer is the array's, and read fills no more than it.
-    let count = unsafe bytes.withUnsafeMutableBytes { buffer in (unsafe try? file.read(into: buffer)) ?? 0 }
-    let text = String(decoding: bytes[..<count], as: UTF8.self)
-    for line in text.split(separator: "\n") where line.hasPrefix(field) {
-      return line.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) } ?? -1
-    }
-    return -1
-  }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the kernel knows of this process: descriptors, threads, processor time.
+// What the kernel knows of this process: descriptors, threads, processor time, memory.
 
 import Glibc
 import SystemPackage
@@ -23,22 +23,13 @@ enum ProcessFacts {
   /// The names of the threads.
   static var threadNames: [String] {
     list("/proc/self/task").compactMap { id in
-      guard let number = Int(id), number > 0 else { return nil }
-      guard let file = try? FileDescriptor.open(FilePath("/proc/self/task/\(id)/comm"), .readOnly) else {
-        return nil
-      }
-      defer { try? file.close() }
-      return (try? DescriptorPair.read(file, 64))?.split(separator: "\n").first.map(String.init)
+      text(of: "/proc/self/task/\(id)/comm").split(separator: "\n").first.map(String.init)
     }
   }
 
   /// The name of the calling thread.
   static var currentThreadName: String {
-    guard let file = try? FileDescriptor.open(FilePath("/proc/thread-self/comm"), .readOnly) else {
-      return ""
-    }
-    defer { try? file.close() }
-    return (try? DescriptorPair.read(file, 64))?.split(separator: "\n").first.map(String.init) ?? ""
+    text(of: "/proc/thread-self/comm").split(separator: "\n").first.map(String.init) ?? ""
   }
 
   /// The processor time of the calling thread.
@@ -46,6 +37,21 @@ enum ProcessFacts {
     var time = timespec()
     unsafe clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
     return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
+  }
+
+  /// The memory that the process has, in KB.
+  static var residentKilobytes: Int {
+    let line = text(of: "/proc/self/status").split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
+    return line?.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) } ?? -1
+  }
+
+  /// Whether the address sanitizer is here, which keeps what is freed for a while, to find its users.
+  static var keepsFreedMemory: Bool { unsafe dlsym(nil, "__asan_init") != nil }
+
+  private static func text(of path: String) -> String {
+    guard let file = try? FileDescriptor.open(FilePath(path), .readOnly) else { return "" }
+    defer { try? file.close() }
+    return (try? DescriptorPair.read(file, 8_192)) ?? ""
   }
 
   private static func list(_ path: String) -> [String] {

@@ -23,25 +23,41 @@ final class Counter {
   var value = 0
 }
 
+/// A value that threads share.
+final class Shared<Value: Sendable>: Sendable {
+  private let mutex: Mutex<Value>
+
+  init(_ value: Value) { mutex = Mutex(value) }
+
+  var value: Value { mutex.withLock { $0 } }
+
+  func change(_ body: (inout sending Value) -> Void) { mutex.withLock { body(&$0) } }
+}
+
 /// What happened, from any thread.
-final class Notes<Element: Sendable>: Sendable {
-  private let elements = Mutex<[Element]>([])
-  func add(_ element: Element) { elements.withLock { $0.append(element) } }
-  var all: [Element] { elements.withLock { $0 } }
-  var count: Int { elements.withLock { $0.count } }
+typealias Notes<Element: Sendable> = Shared<[Element]>
+
+extension Shared {
+  convenience init<Element>() where Value == [Element] { self.init([]) }
+
+  func add<Element>(_ element: Element) where Value == [Element] { change { $0.append(element) } }
+}
+
+extension Shared where Value: Collection {
+  var count: Int { value.count }
 }
 
 /// The reports of a loop.
 typealias Reports = Notes<ExceptionContext>
 
-extension Notes<ExceptionContext> {
+extension Reports {
   /// Reports that a loop has made from here on; they do not go to the log.
   convenience init(of loop: isolated EventLoop) {
     self.init()
     loop.exceptionHandler = { [self] in add($0) }
   }
 
-  var kinds: [ExceptionContext.Kind] { all.map(\.kind) }
+  var kinds: [ExceptionContext.Kind] { value.map(\.kind) }
 }
 
 /// Gives up the turn so many times.

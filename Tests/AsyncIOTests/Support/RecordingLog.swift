@@ -2,9 +2,7 @@
 //
 // A log that a test reads.
 
-import AsyncIO
 import Logging
-import Synchronization
 
 /// What was logged: the kinds, and the lines.
 final class RecordingLog: Sendable {
@@ -14,20 +12,15 @@ final class RecordingLog: Sendable {
     let kind: String?
   }
 
-  private let recorded = Mutex<[Entry]>([])
+  private let recorded = Notes<Entry>()
 
-  var entries: [Entry] { recorded.withLock { $0 } }
+  var entries: [Entry] { recorded.value }
   var kinds: [String] { entries.compactMap(\.kind) }
+  var lines: [String] { entries.map(\.line) }
 
-  /// A configuration whose log is this one.
-  func configuration(debug: Bool = false) -> EventLoop.Configuration {
-    var configuration = EventLoop.Configuration()
-    configuration.debug = debug
-    configuration.logger = Logger(label: "test") { _ in Handler(log: self) }
-    return configuration
-  }
+  var logger: Logger { Logger(label: "test") { _ in Handler(log: self) } }
 
-  fileprivate func record(_ entry: Entry) { recorded.withLock { $0.append(entry) } }
+  fileprivate func record(_ entry: Entry) { recorded.add(entry) }
 
   private struct Handler: LogHandler {
     let log: RecordingLog

@@ -110,10 +110,10 @@ import Testing
       try await turns()
     }
     #expect(reports.kinds == [.taskDestroyedPending])
-    #expect(reports.all.first?.taskName == "stubborn")
-    #expect(reports.all.first?.creationSite == "\(#fileID):\(line)")
+    #expect(reports.value.first?.taskName == "stubborn")
+    #expect(reports.value.first?.creationSite == "\(#fileID):\(line)")
     // Interrupted at once, then a second each; the last one is interrupted by the closing.
-    #expect(clock.all.prefix(5) == [.zero, .seconds(1), .seconds(2), .seconds(3), .seconds(4)])
+    #expect(clock.value.prefix(5) == [.zero, .seconds(1), .seconds(2), .seconds(3), .seconds(4)])
     #expect(clock.count <= 7)
   }
 
@@ -134,6 +134,6 @@ import Testing
       }
       try await turns()
     }
-    #expect(log.all == ["shutdown", "clean"])
+    #expect(log.value == ["shutdown", "clean"])
   }
 }

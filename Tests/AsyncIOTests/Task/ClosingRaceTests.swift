@@ -21,7 +21,7 @@ import Testing
     try wait { !loop.executor.inbox.isEmpty }
     loop.close()
     try wait { log.count == 1 }
-    #expect(log.all == [Self.closed])
+    #expect(log.value == [Self.closed])
     #expect(!future.isDone)
   }
 
@@ -33,7 +33,7 @@ import Testing
       }
     }
     try wait { log.count == 1 }
-    #expect(log.all == [Self.closed])
+    #expect(log.value == [Self.closed])
   }
 
   @Test func `F-43: a wait that another thread begins while the tasks are abandoned is told`() throws {
@@ -44,7 +44,7 @@ import Testing
         try wait { log.count == 1 }
       }
     }
-    #expect(log.all == [Self.closed])
+    #expect(log.value == [Self.closed])
   }
 
   @Test func `F-43: a wait that begins while the others are told is told`() throws {
@@ -55,7 +55,7 @@ import Testing
       _ = loop.foreignTask { log.add(await outcome(of: loop.createFuture(of: Void.self))) }
     }
     try wait { log.count == 2 }
-    #expect(log.all == [Self.closed, Self.closed])
+    #expect(log.value == [Self.closed, Self.closed])
   }
 
   @Test(arguments: [true, false])
@@ -73,7 +73,7 @@ import Testing
         }
       }
     }
-    #expect(log.all == ["1"])
+    #expect(log.value == ["1"])
     #expect(reports.kinds == [.taskDestroyedPending])
   }
 
@@ -85,13 +85,13 @@ import Testing
         TestThread { waiter.cancel() }.join()
       }
     }
-    #expect(log.all == ["cancelled"])
+    #expect(log.value == ["cancelled"])
     #expect(future.isCancelled)
   }
 
   @Test func `F-43: whoever waits while a loop is closed is told, whatever came first`() async throws {
     for round in 0..<300 {
-      let loop = try await onThread { try EventLoop(configuration: .virtual().with(log: Shared([]))) }
+      let loop = try await onThread { try EventLoop(configuration: .virtual().with(log: RecordingLog())) }
       let futures = (0..<4).map { _ in loop.createFuture(of: Int.self) }
       async let closing: Void = onThread {
         for _ in 0..<(round * 20) {}
@@ -111,7 +111,7 @@ import Testing
   @Test func `TH-05: a body that is left in the inbox never runs, and its caller is told`() throws {
     let ran = Notes<String>()
     try EventLoop.run { loop in
-      let thread = try LoopThread.start(configuration: .init().with(log: Shared([])))
+      let thread = try LoopThread.start(configuration: .init().with(log: RecordingLog()))
       let block = try Block(thread.loop)
       let caller = loop.createTask { try await thread.run { _ in ran.add("ran") } }
       // By now it has left both: the body, and the wait for its task.
@@ -121,7 +121,7 @@ import Testing
       #expect(await outcome(of: caller) == Self.closed)
       await thread.waitUntilEnded()
     }
-    #expect(ran.all.isEmpty)
+    #expect(ran.value.isEmpty)
   }
 
   @Test func `TH-05: a body that has not started when its thread is shut down never runs`() throws {
@@ -137,13 +137,13 @@ import Testing
       #expect(await outcome(of: caller) == "cancelled")
       await thread.waitUntilEnded()
     }
-    #expect(ran.all.isEmpty)
+    #expect(ran.value.isEmpty)
   }
 
   @Test func `TH-05: a body that comes while the tasks are abandoned is refused`() throws {
     let log = Notes<String>()
     try EventLoop.run { loop in
-      let thread = try LoopThread.start(configuration: .init().with(log: Shared([])))
+      let thread = try LoopThread.start(configuration: .init().with(log: RecordingLog()))
       try await thread.run { inner in
         inner.createTask {
           while !inner.isClosing { try? await sleep(for: .seconds(3_600)) }
@@ -156,12 +156,12 @@ import Testing
       }
       await thread.shutdown(grace: .zero)
     }
-    #expect(log.all == [Self.closed])
+    #expect(log.value == [Self.closed])
   }
 
   @Test func `TH-05: callers of a thread that is shut down meanwhile get a value or an error`() async throws {
     for round in 0..<200 {
-      let thread = try LoopThread.start(configuration: .init().with(log: Shared([])))
+      let thread = try LoopThread.start(configuration: .init().with(log: RecordingLog()))
       async let shutdown: Void = {
         for _ in 0..<(round % 20) { await Task.yield() }
         await thread.shutdown()
@@ -190,7 +190,7 @@ import Testing
     _ body: @escaping @Sendable (isolated EventLoop, Future<Int>, Notes<String>) throws -> Void
   ) throws -> (Future<Int>, Notes<String>) {
     let log = Notes<String>()
-    let loop = try EventLoop(configuration: .virtual().with(log: Shared([])))
+    let loop = try EventLoop(configuration: .virtual().with(log: RecordingLog()))
     let future = loop.createFuture(of: Int.self)
     try loop.runUntilComplete { loop in
       try body(loop, future, log)

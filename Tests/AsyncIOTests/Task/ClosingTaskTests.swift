@@ -42,9 +42,9 @@ import Testing
       try await turns()
     }
     #expect(reports.kinds == [.taskDestroyedPending])
-    #expect(reports.all.first?.taskName == "pending")
-    #expect(reports.all.first?.creationSite == "\(#fileID):\(line)")
-    #expect(log.all == ["shutdown"])
+    #expect(reports.value.first?.taskName == "pending")
+    #expect(reports.value.first?.creationSite == "\(#fileID):\(line)")
+    #expect(log.value == ["shutdown"])
   }
 
   @Test func `T-11: a body that has not started when the loop is closed never runs`() throws {
@@ -57,9 +57,9 @@ import Testing
       return reports
     }
     loop.close()
-    #expect(reports.all.map(\.taskName) == ["new"])
-    #expect(log.all.isEmpty)
-    #expect(tasks.all.allSatisfy { $0.isCancelled })
+    #expect(reports.value.map(\.taskName) == ["new"])
+    #expect(log.value.isEmpty)
+    #expect(tasks.value.allSatisfy { $0.isCancelled })
   }
 
   @Test func `T-11: a body that catches the closing's cancel stays at its next await for ever`() throws {
@@ -77,8 +77,8 @@ import Testing
       try await turns()
     }
     #expect(reports.kinds == [.taskDestroyedPending])
-    #expect(log.all == ["cleanup"])
-    #expect(tasks.all.allSatisfy { !$0.isDone })
+    #expect(log.value == ["cleanup"])
+    #expect(tasks.value.allSatisfy { !$0.isDone })
   }
 
   @Test func `T-34: a chain of tasks is reported one by one when the loop is closed`() throws {
@@ -90,8 +90,8 @@ import Testing
       for task in [a, b, c] { tasks.add(task) }
       try await turns()
     }
-    #expect(reports.all.map(\.taskName) == ["c", "b", "a"])
-    #expect(tasks.all.allSatisfy { $0.isCancelled })
+    #expect(reports.value.map(\.taskName) == ["c", "b", "a"])
+    #expect(tasks.value.allSatisfy { $0.isCancelled })
   }
 
   @Test(arguments: [false, true])
@@ -112,9 +112,9 @@ import Testing
       try await turns(2)
     }
     #expect(reports.kinds == [.futureAbandoned])
-    #expect(reports.all.first?.creationSite == (debug ? "\(#fileID):\(line)" : nil))
+    #expect(reports.value.first?.creationSite == (debug ? "\(#fileID):\(line)" : nil))
     // A done callback is dropped: the future is not done.
-    #expect(log.all == ["the event loop is closed", "the event loop is closed"])
+    #expect(log.value == ["the event loop is closed", "the event loop is closed"])
   }
 
   @Test func `F-43: an outsider of a task that the closing cancels gets a cancellation`() throws {
@@ -128,7 +128,7 @@ import Testing
       try await turns(2)
     }
     #expect(reports.kinds == [.taskDestroyedPending])
-    #expect(log.all == ["cancelled"])
+    #expect(log.value == ["cancelled"])
   }
 
   @Test func `F-43: an outsider of a task that stays pending for ever gets LoopClosedError`() throws {
@@ -145,7 +145,7 @@ import Testing
     }
     #expect(Set(reports.kinds) == [.taskDestroyedPending, .futureAbandoned])
     #expect(reports.count == 2)
-    #expect(log.all == ["the event loop is closed"])
+    #expect(log.value == ["the event loop is closed"])
   }
 
   @Test func `F-43: those who come after the closing get LoopClosedError, and what has ended stays readable`()
@@ -214,9 +214,9 @@ import Testing
       }
       try await turns()
     }
-    #expect(log.all == ["shutdown"])
+    #expect(log.value == ["shutdown"])
     #expect(reports.kinds == [.taskDestroyedPending, .scheduledOnClosedLoop])
-    #expect(reports.all.last?.taskName == "late")
+    #expect(reports.value.last?.taskName == "late")
   }
 
   @Test func `T-11: an await of another library may end after the closing, and the loop goes with its task`()
@@ -242,8 +242,8 @@ import Testing
     }
     try leave()
     #expect(closed != nil)
-    continuation.all[0].resume()
-    #expect(log.all == ["resumed true", "CancellationError"])
+    continuation.value[0].resume()
+    #expect(log.value == ["resumed true", "CancellationError"])
     #expect(closed == nil)
   }
 

@@ -144,7 +144,7 @@ import Testing
     while try await thread.run({ loop in loop.executor.outsiders[ObjectIdentifier(inner)] == nil }) {}
     foreign.cancel()
     #expect(await foreign.value == "cancelled")
-    #expect(seen.all == ["1 parent"])
+    #expect(seen.value == ["1 parent"])
     #expect(inner.cancelling == 1)
     #expect(loop === inner.loop)
     await thread.shutdown()

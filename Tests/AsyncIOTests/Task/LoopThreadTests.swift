@@ -5,7 +5,6 @@
 import AsyncIO
 import CLinux
 import Glibc
-import Synchronization
 import Testing
 
 @Suite(.oneAtATime) struct LoopThreadTests {
@@ -36,7 +35,7 @@ import Testing
 
   @Test func `TH-04: a cancel outside cancels the body, and waits for its end`() async throws {
     let thread = try LoopThread.start()
-    let log = Lines()
+    let log = Notes<String>()
     let (started, start) = AsyncStream<Void>.makeStream()
     let outside = Task {
       try await thread.run { _ in
@@ -53,7 +52,7 @@ import Testing
     for await _ in started { break }
     outside.cancel()
     await #expect(throws: CancellationError.self) { try await outside.value }
-    #expect(log.lines == ["cleaned up"])
+    #expect(log.value == ["cleaned up"])
     await thread.shutdown()
   }
 
@@ -70,7 +69,7 @@ import Testing
 
   @Test func `TH-04: a body that is cancelled on the loop ends so outside`() async throws {
     let thread = try LoopThread.start()
-    let log = Lines()
+    let log = Notes<String>()
     let error = await #expect(throws: CancellationError.self) {
       try await thread.run { loop in
         let task = AnyLoopTask.current
@@ -80,7 +79,7 @@ import Testing
       }
     }
     #expect(error != nil)
-    #expect(log.lines == ["left"])
+    #expect(log.value == ["left"])
     await thread.shutdown()
   }
 
@@ -119,8 +118,8 @@ import Testing
 
   @Test func `a shutdown waits for tasks that clean up, and for their errors`() async throws {
     let log = RecordingLog()
-    let thread = try LoopThread.start(configuration: log.configuration())
-    let lines = Lines()
+    let thread = try LoopThread.start(configuration: EventLoop.Configuration().with(log: log))
+    let lines = Notes<String>()
     try await thread.run { loop in
       loop.createTask(name: "slow") {
         do { try await sleep(for: .seconds(3_600)) } catch { try await sleep(for: .milliseconds(30)) }
@@ -132,7 +131,7 @@ import Testing
       try await sleep(for: .zero)
     }
     await thread.shutdown()
-    #expect(lines.lines == ["slow ended"])
+    #expect(lines.value == ["slow ended"])
     #expect(log.kinds == ["error-never-retrieved"])
   }
 
@@ -140,7 +139,7 @@ import Testing
     async throws
   {
     let log = RecordingLog()
-    let thread = try LoopThread.start(configuration: log.configuration())
+    let thread = try LoopThread.start(configuration: EventLoop.Configuration().with(log: log))
     try await thread.run { loop in
       loop.createTask(name: "stubborn") {
         while true { try? await sleep(for: .seconds(3_600)) }
@@ -154,13 +153,13 @@ import Testing
     #expect(taken >= .milliseconds(50))
     #expect(taken < .seconds(10))
     #expect(log.kinds == ["task-destroyed-pending"])
-    #expect(log.entries.first?.line.contains("stubborn") == true)
+    #expect(log.lines.first?.contains("stubborn") == true)
     #expect(thread.loop.isClosed)
   }
 
   @Test func `a second shutdown waits, too, and shortens nothing`() async throws {
     let thread = try LoopThread.start()
-    let lines = Lines()
+    let lines = Notes<String>()
     try await thread.run { loop in
       loop.createTask {
         do { try await sleep(for: .seconds(3_600)) } catch { try await sleep(for: .milliseconds(100)) }
@@ -171,10 +170,10 @@ import Testing
     async let first: Void = thread.shutdown()
     try await Task.sleep(for: .milliseconds(30))
     await thread.shutdown()
-    #expect(lines.lines == ["ended"])
+    #expect(lines.value == ["ended"])
     await first
     await thread.shutdown()
-    #expect(lines.lines == ["ended"])
+    #expect(lines.value == ["ended"])
   }
 
   @Test func `a stop of the loop ends the thread`() async throws {
@@ -263,11 +262,4 @@ import Testing
     #expect(try await thread.run { _ in ProcessFacts.currentThreadName } == "a-very-long-nam")
     await thread.shutdown()
   }
-}
-
-/// Lines, from whatever thread.
-private final class Lines: Sendable {
-  private let all = Mutex<[String]>([])
-  var lines: [String] { all.withLock { $0 } }
-  func add(_ line: String) { all.withLock { $0.append(line) } }
 }

@@ -44,7 +44,7 @@ import Testing
       try await turns(2)
       try future.setResult(2)
       #expect(try await task.value == 4)
-      #expect(notes.all == ["2", "2"])
+      #expect(notes.value == ["2", "2"])
     }
   }
 
@@ -60,7 +60,7 @@ import Testing
       try await turns(2)
       #expect(task.cancel("enough"))
       #expect(await outcome(of: task) == "cancelled")
-      #expect(notes.all == ["CancellationError true"])
+      #expect(notes.value == ["CancellationError true"])
       #expect(future.cancellationReason?.kind == .parent)
       #expect(task.cancelling == 1)
       #expect(task.cancellationReason?.message == "enough")
@@ -80,7 +80,7 @@ import Testing
       }
       let value = try await task.value
       #expect(value == 1)
-      #expect(notes.all == ["CancellationError true"])
+      #expect(notes.value == ["CancellationError true"])
       #expect(future.isCancelled)
     }
   }
@@ -104,7 +104,7 @@ import Testing
       #expect(loop.executor.timers.count == 1)
       task.cancel()
       #expect(await outcome(of: task) == "cancelled")
-      #expect(notes.all == Array(repeating: "CancellationError true", count: 3))
+      #expect(notes.value == Array(repeating: "CancellationError true", count: 3))
       #expect(loop.executor.timers.count == 0)
       #expect(loop.executor.outsiders.isEmpty)
     }
@@ -126,7 +126,7 @@ import Testing
       try await turns(2)
       try gate.setError(Boom())
       #expect(await outcome(of: task) == "boom")
-      #expect(notes.all == ["CancellationError true"])
+      #expect(notes.value == ["CancellationError true"])
       #expect(!task.isCancelled)
       #expect(task.cancelling == 0)
     }
@@ -294,12 +294,12 @@ import Testing
       try await turns()
       task.cancel()
       order.add("after cancel")
-      #expect(order.all == ["handler", "after cancel"])
+      #expect(order.value == ["handler", "after cancel"])
       // As with any finish before a cancel in one turn (T-50).
       let ended = await outcome(of: task)
       #expect(ended == "cancelled")
       #expect(try future.result() == 1)
-      #expect(order.all.last == "end true")
+      #expect(order.value.last == "end true")
     }
   }
 }
