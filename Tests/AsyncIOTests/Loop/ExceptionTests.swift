@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import SystemPackage
 import Testing
 
 @testable import AsyncIO
@@ -32,23 +31,19 @@ import Testing
 
   @Test func `L-15: a reader that throws is reported, and stays`() throws {
     let (reports, calls) = try EventLoop.run { loop in
-      let pipe = try FileDescriptor.pipe()
-      defer {
-        try? pipe.readEnd.close()
-        try? pipe.writeEnd.close()
-      }
+      let pipe = try DescriptorPair.pipe()
       let end = loop.createFuture(of: Void.self)
       var reports = 0
       var calls = 0
       loop.exceptionHandler = { _ in reports += 1 }
-      try loop.addReader(pipe.readEnd) {
+      try loop.addReader(pipe.near) {
         calls += 1
         if calls == 3 { try end.setResult() }
         throw Oops()
       }
-      _ = try pipe.writeEnd.writeAll([1])
+      try pipe.send()
       try await end.value
-      loop.removeReader(pipe.readEnd)
+      loop.removeReader(pipe.near)
       return (reports, calls)
     }
     #expect(calls == 3 && reports == 3)

@@ -3,7 +3,6 @@
 // Where the kernel is what is tested: real time, signals, system calls.
 
 import Glibc
-import SystemPackage
 import Testing
 
 @testable import AsyncIO
@@ -68,16 +67,16 @@ import Testing
       }
       let run = {
         try EventLoop.run { loop in
-          let pipe = try FileDescriptor.pipe()
+          let pipe = try DescriptorPair.pipe()
           var early = 0
           var bytes = 0
           for _ in 0..<20 {
             let start = loop.now
             try await loop.sleep(for: .milliseconds(5))
             if start.duration(to: loop.now) < .milliseconds(5) { early += 1 }
-            _ = try pipe.writeEnd.writeAll([1])
-            try await loop.waitReadable(pipe.readEnd)
-            bytes += try pipe.readEnd.readSome()
+            try pipe.send()
+            try await loop.waitReadable(pipe.near)
+            bytes += try pipe.receive().utf8.count
           }
           return (early, bytes)
         }

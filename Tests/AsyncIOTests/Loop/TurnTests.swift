@@ -66,11 +66,7 @@ import Testing
 
   @Test func `L-11: a readable descriptor gets its turn within two batches of a busy loop`() throws {
     let laps = try EventLoop.run { loop in
-      let pipe = try FileDescriptor.pipe()
-      defer {
-        try? pipe.readEnd.close()
-        try? pipe.writeEnd.close()
-      }
+      let pipe = try DescriptorPair.pipe()
       let end = loop.createFuture(of: Int.self)
       var laps = 0
       func lap(_ loop: isolated EventLoop) {
@@ -80,9 +76,9 @@ import Testing
       lap(loop)
       try await turns(50)
       let start = laps
-      _ = try pipe.writeEnd.writeAll([1])
-      try loop.addReader(pipe.readEnd) {
-        loop.removeReader(pipe.readEnd)
+      try pipe.send()
+      try loop.addReader(pipe.near) {
+        loop.removeReader(pipe.near)
         try end.setResult(laps - start)
       }
       return try await end.value
