@@ -17,21 +17,16 @@ extension EventLoop {
   public func addSignalHandler(_ signal: Int32, _ callback: @escaping () throws -> Void) throws {
     guard !isClosed else { throw LoopClosedError() }
     guard signal > 0, signal < SignalDelivery.limit else { throw SystemError(.invalidArgument, in: "sigaction") }
-    if signals.arrivals == nil {
+    let replaced = try signals.add(signal, callback)
+    // What its captures' deinit does finds the handlers in order.
+    defer { withExtendedLifetime(replaced) {} }
+    guard signals.arrivals == nil else { return }
+    do {
       signals.arrivals = try backend.watch(SignalDelivery.arrivals(), for: .arrival) { [unowned self] in
         assumeIsolated { $0.noticeSignals() }
       }
-    }
-    // A signal that has come, and was not told yet, is told to the one that takes the place.
-    if let replaced = signals.handlers[signal] {
-      signals.handlers[signal] = SignalHandler(seen: replaced.seen, callback: callback)
-      return
-    }
-    signals.handlers[signal] = SignalHandler(seen: SignalDelivery.count(of: signal), callback: callback)
-    do {
-      try SignalDelivery.add(signal)
     } catch {
-      signals.remove(signal)
+      removeSignalHandler(signal)
       throw error
     }
   }
@@ -41,9 +36,7 @@ extension EventLoop {
   /// - Returns: `false` when there was none.
   @discardableResult
   public func removeSignalHandler(_ signal: Int32) -> Bool {
-    guard signals.remove(signal) else { return false }
-    SignalDelivery.remove(signal)
-    return true
+    signals.remove(signal) != nil
   }
 
   func removeAllSignalHandlers() {
@@ -54,7 +47,7 @@ extension EventLoop {
     for (signal, handler) in signals.handlers.sorted(by: { $0.key < $1.key }) {
       let count = SignalDelivery.count(of: signal)
       guard count != handler.seen else { continue }
-      signals.handlers[signal]?.seen = count
+      signals.note(count, of: signal)
       callSoon { try self.signals.handlers[signal]?.callback() }
     }
   }
@@ -62,19 +55,38 @@ extension EventLoop {
 
 /// A loop's signal handlers.
 ///
-/// Invariant: the shared descriptor is watched exactly while there are handlers.
-struct SignalHandlers {
-  var handlers: [Int32: SignalHandler] = [:]
+/// Invariant: for each handler there is one `SignalDelivery.add`, which is taken back with it, at the latest when the loop goes,
+/// closed or not; the shared descriptor is watched exactly while there are handlers.
+struct SignalHandlers: ~Copyable {
+  private(set) var handlers: [Int32: SignalHandler] = [:]
   var arrivals: (any Watch)?
 
-  @discardableResult
-  mutating func remove(_ signal: Int32) -> Bool {
-    guard handlers.removeValue(forKey: signal) != nil else { return false }
+  /// - Returns: The handler whose place it takes.
+  mutating func add(_ signal: Int32, _ callback: @escaping Callback) throws(SystemError) -> SignalHandler? {
+    let replaced = handlers[signal]
+    // A signal that has come, and was not told yet, is told to the one that takes the place.
+    let seen = replaced?.seen ?? SignalDelivery.count(of: signal)
+    if replaced == nil { try SignalDelivery.add(signal) }
+    handlers[signal] = SignalHandler(seen: seen, callback: callback)
+    return replaced
+  }
+
+  /// Says how many arrivals a handler is told of.
+  mutating func note(_ count: UInt64, of signal: Int32) { handlers[signal]?.seen = count }
+
+  /// - Returns: The handler that was there.
+  mutating func remove(_ signal: Int32) -> SignalHandler? {
+    guard let removed = handlers.removeValue(forKey: signal) else { return nil }
+    SignalDelivery.remove(signal)
     if handlers.isEmpty {
       arrivals?.end()
       arrivals = nil
     }
-    return true
+    return removed
+  }
+
+  deinit {
+    for signal in handlers.keys { SignalDelivery.remove(signal) }
   }
 }
 

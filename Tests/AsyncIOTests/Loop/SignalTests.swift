@@ -73,6 +73,42 @@ import Testing
     #expect(Disposition(of: SIGUSR1) == marker)
   }
 
+  @Test func `SG-02: a loop that goes without being closed takes its handlers along`() throws {
+    let old = Disposition(of: SIGUSR1)
+    let marker = Disposition.install(recordingOn: SIGUSR1)
+    defer { old.restore() }
+    let log = RecordingLog()
+    do {
+      let loop = try EventLoop(configuration: .init().with(log: log))
+      try loop.runUntilComplete { try $0.addSignalHandler(SIGUSR1) {} }
+      #expect(Disposition(of: SIGUSR1) != marker)
+    }
+    #expect(log.kinds == ["loop-not-closed"])
+    #expect(Disposition(of: SIGUSR1) == marker)
+  }
+
+  @Test func `SG-10: a handler that goes as it is replaced, or removed, may work on the handlers`() throws {
+    try EventLoop.run { loop in
+      var freed = 0
+      let addHolding: () throws -> Void = {
+        let sentinel = Sentinel {
+          freed += 1
+          loop.removeSignalHandler(SIGUSR2)
+        }
+        try loop.addSignalHandler(SIGUSR1) { withExtendedLifetime(sentinel) {} }
+      }
+      for _ in 0..<2 {
+        try loop.addSignalHandler(SIGUSR2) {}
+        try addHolding()
+      }
+      #expect(freed == 1)
+      loop.removeSignalHandler(SIGUSR1)
+      #expect(freed == 2)
+      let wasThere = loop.removeSignalHandler(SIGUSR2)
+      #expect(!wasThere)
+    }
+  }
+
   @Test func `SG-02: the last handler of a loop frees its watch`() throws {
     // The descriptor of arrivals is the process's, and stays; what a loop has of its own goes.
     let counting = try CountingBackend()
@@ -272,50 +308,8 @@ import Testing
   }
 }
 
-/// Sends a signal that has arrived when this returns.
-///
-/// The threads of Swift's pool block all signals; so this needs one of its own.
-private func deliver(_ signal: Int32) {
-  TestThread {
-    var set = sigset_t()
-    unsafe sigemptyset(&set)
-    unsafe sigaddset(&set, signal)
-    unsafe pthread_sigmask(SIG_UNBLOCK, &set, nil)
-    raise(signal)
-  }.join()
-}
-
 /// What two threads know of each other.
 private final class Sent: Sendable {
   let count = Atomic<Int>(0)
   let isReady = Atomic(false)
-}
-
-/// What the process does on a signal, to be compared and put back.
-private struct Disposition: Equatable {
-  private let signal: Int32
-  private let action: UInt
-
-  static let recorded = Atomic<Int>(0)
-
-  init(of signal: Int32) {
-    self.signal = signal
-    var current = sigaction()
-    unsafe sigaction(signal, nil, &current)
-    action = unsafe unsafeBitCast(current.__sigaction_handler.sa_handler, to: UInt.self)
-  }
-
-  /// Makes the process count a signal.
-  static func install(recordingOn signal: Int32) -> Disposition {
-    var new = sigaction()
-    unsafe new.__sigaction_handler.sa_handler = { _ in Disposition.recorded.add(1, ordering: .relaxed) }
-    unsafe sigaction(signal, &new, nil)
-    return Disposition(of: signal)
-  }
-
-  func restore() {
-    var old = sigaction()
-    unsafe old.__sigaction_handler.sa_handler = unsafe unsafeBitCast(action, to: __sighandler_t?.self)
-    unsafe sigaction(signal, &old, nil)
-  }
 }
