@@ -62,7 +62,9 @@ private struct ThreadKey: Sendable {
     let result = unsafe pthread_key_create(&key) { value in
       if let value = unsafe value { unsafe Unmanaged<EventLoop>.fromOpaque(value).release() }
     }
-    precondition(result == 0, "EventLoop: pthread_key_create: the process has no thread-specific keys left")
+    guard result == 0 else {
+      misuse("EventLoop", "the process has no thread-specific keys left; other libraries have taken all of them")
+    }
     self.key = key
   }
 

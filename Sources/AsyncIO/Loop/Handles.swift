@@ -103,8 +103,9 @@ public struct TimerHandle: Sendable, CustomStringConvertible {
 extension EventLoop {
   /// Stops the program when something of another loop is used on this one.
   func requireSame(_ loop: ObjectIdentifier, _ caller: StaticString) {
-    precondition(
-      loop == ObjectIdentifier(self), "\(caller): it belongs to another event loop; call it on that one")
+    guard loop == ObjectIdentifier(self) else {
+      misuse(caller, "it belongs to another event loop; call it on that one")
+    }
   }
 
   func rearm(_ id: TimerID, at deadline: Deadline, isDue: Bool) {

@@ -21,8 +21,9 @@ extension EventLoop {
 
   nonisolated func closeNow() {
     if isClosed { return }
-    precondition(
-      executor.acquire(), "EventLoop.close: the loop is running; call stop() first, and wait until its run returns")
+    guard executor.acquire() else {
+      misuse("EventLoop.close", "the loop is running; call stop() first, and wait until its run returns")
+    }
     guard phase.compareExchange(expected: .idle, desired: .closing, ordering: .acquiringAndReleasing).exchanged
     else { return executor.release() }
     // First, so that a thread that goes on scheduling does not keep the closing from its end.

@@ -81,6 +81,7 @@ import Testing
   @Test func `a watch that ends inside of a notice gets none in the same wait`() throws {
     let backend = try LibEventBackend(precise: false)
     let pairs = try [DescriptorPair.sockets(), DescriptorPair.sockets()]
+    defer { withExtendedLifetime(pairs) {} }
     var notices = 0
     var watches: [any Watch] = []
     for pair in pairs {

@@ -116,17 +116,6 @@ import Testing
     #expect(loop.isClosed && !loop.isRunning)
   }
 
-  @Test func `L-28: closing a loop that runs ends the process with a cure`() async {
-    let result = await #expect(processExitsWith: .failure, observing: [\.standardErrorContent]) {
-      let loop = try EventLoop()
-      try loop.callSoonThreadsafe { loop in loop.closeNow() }
-      let thread = TestThread { try? loop.runTurns() }
-      thread.join()
-    }
-    let words = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
-    #expect(words.contains("EventLoop.close: the loop is running; call stop() first"))
-  }
-
   @Test func `L-29: a closed loop is not run`() throws {
     let loop = try EventLoop()
     loop.close()

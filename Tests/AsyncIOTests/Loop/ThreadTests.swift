@@ -6,24 +6,6 @@ import Testing
 @testable import AsyncIO
 
 @Suite(.oneAtATime) struct ThreadTests {
-  @Test func `L-21: assumeIsolated away from the loop ends the process`() async {
-    await #expect(processExitsWith: .failure) {
-      let loop = try EventLoop()
-      let intrude = { loop.assumeIsolated { _ = $0.callSoon {} } }
-      intrude()
-    }
-    await #expect(processExitsWith: .failure) {
-      let thread = try LoopThread.start()
-      while !thread.loop.isRunning {}
-      let intrude = { thread.loop.assumeIsolated { _ = $0.callLater(.zero) {} } }
-      intrude()
-    }
-    await #expect(processExitsWith: .failure) {
-      let loop = try EventLoop()
-      loop.preconditionIsolated()
-    }
-  }
-
   @Test func `L-21: assumeIsolated works in plain callbacks and in tasks of the loop`() throws {
     let count = try EventLoop.run { loop in
       var count = 0

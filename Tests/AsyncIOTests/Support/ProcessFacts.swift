@@ -3,6 +3,7 @@
 // What the kernel knows of this process: descriptors, threads, processor time, memory.
 
 import Glibc
+import SwiftOverlayShims
 import SystemPackage
 
 enum ProcessFacts {
