@@ -48,7 +48,7 @@ enum BareExecutorWorkloads {
 }
 
 /// Everything here runs on the one thread that calls `run`.
-private final class BareExecutor: SerialExecutor, TaskExecutor, @unchecked Sendable {
+final class BareExecutor: SerialExecutor, TaskExecutor, @unchecked Sendable {
   var isDone = false
   private var jobs: [UnownedJob] = []
   private var batch: [UnownedJob] = []

@@ -9,7 +9,7 @@ struct LoopBench: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "loop-bench",
     abstract: "Measures AsyncIO beside its peers, in one run.",
-    subcommands: [Kernel.self, Raw.self], defaultSubcommand: Kernel.self)
+    subcommands: [Kernel.self, Raw.self, IdleTaskMemory.self], defaultSubcommand: Kernel.self)
 }
 
 /// The table.

@@ -36,8 +36,7 @@ extension AnyFuture {
   ) -> Bool {
     isolation.requireSame(ObjectIdentifier(loop), "removeDoneCallback")
     if unsafe observers.remove(token) != nil { return true }
-    let scheduled = unsafe observers.scheduled.first { $0.token == token }
-    guard let ticket = scheduled?.ticket, loop.executor.ready.cancel(ticket) else { return false }
+    guard let ticket = unsafe observers.ticket(of: token), loop.executor.ready.cancel(ticket) else { return false }
     unsafe observers.noteGone(from: loop.executor.ready)
     return true
   }
@@ -55,13 +54,14 @@ extension AnyFuture {
     case .continuation(let continuation): unsafe continuation.resume()
     // Closing tells those who wait for what has not ended; its callbacks are dropped.
     case .callback(let token, let callback): if isDone { schedule(token, callback) }
+    case .scheduled: break
     }
   }
 
   private final func schedule(_ token: DoneCallbackToken, _ callback: @escaping Callback) {
     // The closure keeps the future, and so its outcome, until the callback has run.
     let ticket = loop.executor.ready.append(.callback { [self] in try run(callback) })
-    unsafe observers.noteScheduled(token, ticket)
+    unsafe observers.add(.scheduled(token, ticket))
   }
 
   private final func run(_ callback: Callback) throws {

@@ -22,12 +22,12 @@ public class AnyFuture: @unchecked Sendable, CustomStringConvertible {
 
   final let state = Atomic(State.pending)
   private final let isRetrieved = Atomic(false)
+  /// Whether it is among the executor's `outsiders`. (Of one byte, as its neighbours: programs have many futures.)
+  final var isAwaitedFromOutside = false
   final var failure: (any Error)?
   final var reason: CancellationReason?
   // SAFETY: its methods call nobody back, so no access finds another one begun. (The check costs 10 ns, twice an await.)
   @exclusivity(unchecked) final var observers = Observers()
-  /// Whether it is among the executor's `outsiders`.
-  final var isAwaitedFromOutside = false
   final let site: CreationSite
 
   @usableFromInline
@@ -151,12 +151,12 @@ public class AnyFuture: @unchecked Sendable, CustomStringConvertible {
 @usableFromInline
 package struct CreationSite: Sendable, CustomStringConvertible {
   package let fileID: StaticString
-  package let line: UInt
+  package let line: UInt32
 
   @usableFromInline
   package init(_ fileID: StaticString, _ line: UInt) {
     self.fileID = fileID
-    self.line = line
+    self.line = UInt32(truncatingIfNeeded: line)
   }
 
   @usableFromInline package var description: String { "\(fileID):\(line)" }

@@ -22,19 +22,37 @@ public struct CancellationReason: Sendable, Hashable, CustomStringConvertible {
   }
 
   /// Who asked.
-  public let kind: Kind
+  public var kind: Kind { content.kind }
 
   /// The words of the request, where there were any.
-  public let message: String?
+  public var message: String? { content.message }
 
   /// The file and line of the request, where it was a call: `Module/File.swift:12`.
-  public let site: String?
+  public var site: String? { content.site }
+
+  private struct Content: Hashable, Sendable {
+    let kind: Kind
+    let message: String?
+    let site: String?
+  }
+
+  /// Behind a reference: every future and task has room for a reason, and few get one.
+  private final class Box: Sendable {
+    let content: Content
+    init(_ content: Content) { self.content = content }
+  }
+  private let box: Box
+  private var content: Content { box.content }
 
   package init(_ kind: Kind, message: String? = nil, site: String? = nil) {
-    self.kind = kind
-    self.message = message
-    self.site = site
+    box = Box(Content(kind: kind, message: message, site: site))
   }
+
+  /// Whether two say the same.
+  public static func == (a: CancellationReason, b: CancellationReason) -> Bool { a.content == b.content }
+
+  /// Feeds what it says to a hasher.
+  public func hash(into hasher: inout Hasher) { hasher.combine(content) }
 
   /// All of it in a line.
   public var description: String {
