@@ -8,7 +8,10 @@ extension AnyFuture {
   /// Callbacks run in the order of adding, and in one order with the tasks that await it; never inside of the call that
   /// ends it. The same closure may be added many times: each adding has its own token, since closures have no identity.
   ///
-  /// - Parameter isolation: The loop, on which alone this can be called; leave it to its default.
+  /// - Parameters:
+  ///   - isolation: The loop, on which alone this can be called; leave it to its default.
+  ///   - callback: What is called. One that throws is reported to the exception handler.
+  /// - Returns: A name for ``removeDoneCallback(_:isolation:)``.
   @discardableResult
   public final func addDoneCallback(
     isolation: isolated EventLoop = #isolation, _ callback: @escaping () throws -> Void
@@ -28,7 +31,9 @@ extension AnyFuture {
 
   /// Removes a callback that has not run yet, also one that waits for its turn already.
   ///
-  /// - Parameter isolation: The loop, on which alone this can be called; leave it to its default.
+  /// - Parameters:
+  ///   - token: What the adding returned. One of another future names nothing here.
+  ///   - isolation: The loop, on which alone this can be called; leave it to its default.
   /// - Returns: Whether that kept it from running.
   @discardableResult
   public final func removeDoneCallback(

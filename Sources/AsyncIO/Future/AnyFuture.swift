@@ -93,9 +93,9 @@ public class AnyFuture: @unchecked Sendable, CustomStringConvertible {
 
   /// Cancels it.
   ///
-  /// A future ends cancelled, there and then. A task is asked: see ``LoopTask``.
+  /// A future ends cancelled, there and then. A task is asked: see ``LoopTask``. The message is for whoever reads
+  /// ``cancellationReason``, which has the place of this call, too.
   ///
-  /// - Parameter message: Words for whoever reads ``cancellationReason``.
   /// - Threading: Any thread. Away from the loop it takes effect in one of the loop's next turns.
   /// - Returns: `false` when it had ended already.
   @discardableResult

@@ -44,10 +44,10 @@ extension EventLoop {
 
   /// Schedules a callback after a delay.
   ///
-  /// It never runs early on the loop's clock; callbacks with equal deadlines run in the order of arming.
+  /// It never runs early on the loop's clock; callbacks with equal deadlines run in the order of arming. A delay of zero, or a
+  /// negative one, means the next turn, after what `callSoon` queued before, the most negative first; one beyond 292 years means
+  /// never. (For seconds that came from outside, see `Duration(clampingSeconds:)`.)
   ///
-  /// - Parameter delay: Zero or negative: in the next turn, after what `callSoon` queued before, the most negative first.
-  ///   Beyond 292 years: never. (For seconds that came from outside, see `Duration(clampingSeconds:)`.)
   /// - Complexity: O(1), whatever the number of timers; what comes due costs a few moves, and a sort among its like.
   /// - Returns: A handle that can cancel it. On a closed loop the callback is reported, and does not run.
   @discardableResult
@@ -61,7 +61,7 @@ extension EventLoop {
 
   /// Schedules a callback for a point on the loop's clock; as ``callLater(_:fileID:line:_:)`` in all else.
   ///
-  /// - Parameter deadline: One that has passed means the next turn.
+  /// A deadline that has passed means the next turn.
   @discardableResult
   public func callAt(
     _ deadline: Instant, fileID: StaticString = #fileID, line: UInt = #line,

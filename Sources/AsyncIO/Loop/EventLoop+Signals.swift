@@ -11,7 +11,9 @@ extension EventLoop {
   /// one call; there is always one after the last. Several loops may handle one signal: each is told. A handler that was
   /// there before is replaced.
   ///
-  /// - Parameter signal: `SIGTERM`, `SIGHUP`, … What the process did on it before is restored with the last handler.
+  /// - Parameters:
+  ///   - signal: `SIGTERM`, `SIGHUP`, … What the process did on it before is restored with the last handler.
+  ///   - callback: What is called. One that throws is reported to the exception handler, and stays.
   /// - Throws: ``SystemError`` with `EINVAL` for a number that is no signal, or one that cannot be handled (`SIGKILL`,
   ///   `SIGSTOP`). ``LoopClosedError`` on a closed loop.
   public func addSignalHandler(_ signal: Int32, _ callback: @escaping () throws -> Void) throws {

@@ -5,7 +5,7 @@
 import Synchronization
 
 extension AnyLoopTask {
-  /// How many cancel requests are in force: those that came, less those that ``uncancel()`` took back. Any thread.
+  /// How many cancel requests are in force: those that came, less those that ``uncancel(isolation:)`` took back. Any thread.
   public final var cancelling: Int { requests.load(ordering: .relaxed) }
 
   /// Takes back one cancel request, for a block that has cancelled its own task and has dealt with it: asyncio's

@@ -52,9 +52,9 @@ public final class LoopTask<Success: Sendable>: AnyLoopTask, Awaitable, @uncheck
 extension EventLoop {
   /// Runs a body as a task of this loop.
   ///
-  /// The body starts in the next turn, in the order of creation; it inherits the caller's isolation and task-locals.
+  /// The body starts in the next turn, in the order of creation; it inherits the caller's isolation and task-locals. The name
+  /// is for reports; without one it is `Task-N`.
   ///
-  /// - Parameter name: A name for reports; `Task-N` when there is none.
   /// - Returns: The task, which need not be kept. On a loop that is closed, or being closed, it is cancelled already, which
   ///   is reported.
   @discardableResult @inlinable

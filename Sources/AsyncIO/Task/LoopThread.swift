@@ -39,7 +39,9 @@ public final class LoopThread: Sendable {
 
   /// Starts a thread that runs a new loop.
   ///
-  /// - Parameter name: The thread's name, for debuggers; of which Linux keeps 15 bytes.
+  /// - Parameters:
+  ///   - name: The thread's name, for debuggers; of which Linux keeps 15 bytes.
+  ///   - configuration: How the loop is to be.
   /// - Throws: ``SystemError`` when there are no descriptors or threads left.
   public static func start(
     name: String = "asyncio-loop", configuration: EventLoop.Configuration = .init()
