@@ -46,6 +46,16 @@ extension AnyFuture {
   /// The wait of a Swift task that is no task of this loop, on any thread. Swift's rule holds there: once cancelled, it
   /// stays cancelled.
   final func waitFromOutside() async throws {
+    let executor = loop.executor
+    if executor.isHeldByThisThread && !executor.isPreferredByThisTask {
+      // It is isolated to the loop, and no more: each of its suspensions would end on the global pool, and go on from there.
+      try await withTaskExecutorPreference(executor) { try await waitCancellably() }
+    } else {
+      try await waitCancellably()
+    }
+  }
+
+  private final func waitCancellably() async throws {
     try await withTaskCancellationHandler {
       try await waitUncancellably()
     } onCancel: {

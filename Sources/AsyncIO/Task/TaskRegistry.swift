@@ -19,6 +19,14 @@ extension LoopExecutor {
     return unsafe unsafeDowncast(resident, to: AnyLoopTask.self)
   }
 
+  /// Whether the Swift task that runs on this thread comes back to the loop by itself after a suspension.
+  var isPreferredByThisTask: Bool {
+    unsafe withUnsafeCurrentTask { task in
+      guard let task = unsafe task else { return false }
+      return unsafe task.unownedTaskExecutor == asUnownedTaskExecutor()
+    }
+  }
+
   /// All tasks that have not ended, in order of creation.
   var tasks: [AnyLoopTask] {
     residents.objects.map { unsafe unsafeDowncast($0, to: AnyLoopTask.self) }

@@ -79,7 +79,7 @@ func outcome<A: Awaitable>(of awaitable: A) async -> String {
 extension EventLoop {
   /// A Swift task that is no task of the loop, but runs on it all the time, as a child of one does.
   ///
-  /// (A plain `Task {}` of the loop's isolation comes by the global pool after each of its awaits.)
+  /// (A plain `Task {}` of the loop's isolation comes by the global pool after each await that is not ours.)
   nonisolated func foreignTask<T: Sendable>(_ body: @escaping @Sendable () async -> T) -> Task<T, Never> {
     Task(executorPreference: executor, operation: body)
   }

@@ -65,6 +65,41 @@ import Testing
     }
   }
 
+  @Test func `T-76: a Swift task that is isolated to the loop comes back to it without another thread`() throws {
+    try runVirtually { loop in
+      let log = Log()
+      let task = Task {
+        _ = loop
+        for _ in 0..<100 {
+          let future = loop.createFuture(of: Int.self)
+          loop.callSoon { try future.setResult(1) }
+          log.add("\(try await future.value)")
+        }
+      }
+      // Time stands still, and so would this loop, if it had to wait for a thread.
+      try await turns(500)
+      #expect(log.entries.count == 100)
+      try await task.value
+    }
+  }
+
+  @Test func `T-76: one that is isolated to the loop hears a cancel`() throws {
+    let log = Notes<String>()
+    try runVirtually { loop in
+      let future = loop.createFuture(of: Int.self)
+      let task = Task {
+        _ = loop
+        log.add(await outcome(of: future))
+        log.add("\(Task.isCancelled)")
+      }
+      try await turns(2)
+      task.cancel()
+      await task.value
+      #expect(future.cancellationReason?.kind == .parent)
+    }
+    #expect(log.value == ["cancelled", "true"])
+  }
+
   @Test func `T-76: what has ended is given to a cancelled Swift task all the same`() throws {
     try runVirtually { loop in
       let future = loop.createFuture(of: Int.self)
