@@ -26,8 +26,8 @@ extension EventLoop {
 
   /// The present time on the loop's clock: asyncio's `time`.
   ///
-  /// It is read anew each time, so it moves on while a callback runs; it never goes back, and no change of the wall clock
-  /// moves it.
+  /// It is read anew each time, so it moves on while a callback runs; it never goes back, and no change of the wall
+  /// clock moves it.
   ///
   /// - Threading: Any thread.
   public nonisolated var now: Instant { Instant(timeSource.now) }

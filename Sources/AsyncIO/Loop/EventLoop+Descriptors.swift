@@ -11,8 +11,8 @@ extension EventLoop {
   /// reader may have been faster. A reader that was there before is replaced. A callback that throws is reported, and
   /// stays.
   ///
-  /// - Throws: ``SystemError``: `EBADF` for what is no open descriptor, `EPERM` for one that is always ready (a regular file,
-  ///   `/dev/null`), which epoll does not take. ``LoopClosedError`` on a closed loop.
+  /// - Throws: ``SystemError``: `EBADF` for what is no open descriptor, `EPERM` for one that is always ready (a regular
+  ///   file, `/dev/null`), which epoll does not take. ``LoopClosedError`` on a closed loop.
   public func addReader(_ descriptor: FileDescriptor, _ callback: @escaping () throws -> Void) throws {
     try addWatch(WatchKey(descriptor, .readable), callback)
   }
@@ -73,8 +73,8 @@ struct WatchKey: Hashable {
 /// A callback that runs in each turn that finds a descriptor ready.
 ///
 /// Invariant: while a notice waits in the FIFO, `isQueued`, and no second one is put there; after `end()` a notice that
-/// waits does nothing. So a callback of one descriptor may end the watch of another that is ready in the same batch, and
-/// a new watch of a number that was given away again gets nothing that was meant for the old one.
+/// waits does nothing. So a callback of one descriptor may end the watch of another that is ready in the same batch,
+/// and a new watch of a number that was given away again gets nothing that was meant for the old one.
 package final class DescriptorWatch {
   private var watch: (any Watch)?
   private var callback: Callback?

@@ -49,7 +49,8 @@ extension EventLoop {
     ThreadLocals.running = self
     assumeIsolated { loop in
       loop.watchMainQueue(isMainThread: getpid() == gettid())
-      // A cycle for the length of the run, and not a weak reference: that would slow down each later retain of the loop.
+      // A cycle for the length of the run, and not a weak reference: that would slow down each later retain of the
+      // loop.
       unsafe loop.executor.loop = .passUnretained(loop)
       let report = loop.executor.onCallbackError
       loop.executor.onCallbackError = { error in loop.callbackFailed(error) }

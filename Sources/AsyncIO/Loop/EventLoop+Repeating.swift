@@ -5,9 +5,9 @@
 extension EventLoop {
   /// Schedules a callback for every beat of a rhythm, the first one interval from now.
   ///
-  /// The beats are at fixed distances from the call: a beat that comes late does not put off those after it. What happens to
-  /// beats that were missed, because something held the loop up for longer than an interval, `missed` says. A callback
-  /// that throws is reported to the exception handler, and the beats go on.
+  /// The beats are at fixed distances from the call: a beat that comes late does not put off those after it. What
+  /// happens to beats that were missed, because something held the loop up for longer than an interval, `missed` says.
+  /// A callback that throws is reported to the exception handler, and the beats go on.
   ///
   /// ```swift
   /// var beats = 0
@@ -27,7 +27,9 @@ extension EventLoop {
     _ interval: Duration, missed: MissedBeats = .skip, fileID: StaticString = #fileID, line: UInt = #line,
     _ callback: @escaping (RepeatingTimer) throws -> Void
   ) -> RepeatingTimer {
-    precondition(interval > .zero, "EventLoop.callEvery: the interval is not above zero; give a positive one")
+    guard interval > .zero else {
+      misuse("EventLoop.callEvery", "the interval is not above zero; give a positive one")
+    }
     let timer = RepeatingTimer(interval, missed, from: timeSource.now, callback)
     timer.arm(on: self, fileID, line)
     return timer

@@ -24,11 +24,12 @@ extension EventLoop {
 
   /// Schedules a callback from any thread, and wakes the loop if it waits.
   ///
-  /// What one thread schedules runs in its order. The callback gets the loop, isolated, so it may call everything on it.
+  /// What one thread schedules runs in its order. The callback gets the loop, isolated, so it may call everything on
+  /// it.
   ///
   /// - Threading: Any thread, the loop's own included.
-  /// - Throws: ``LoopClosedError`` when the loop is closed; the callback will not run then. One that was taken just before
-  ///   the loop was closed may not run either.
+  /// - Throws: ``LoopClosedError`` when the loop is closed; the callback will not run then. One that was taken just
+  ///   before the loop was closed may not run either.
   public nonisolated func callSoonThreadsafe(
     _ callback: consuming @escaping @Sendable (isolated EventLoop) throws -> Void
   ) throws(LoopClosedError) {
@@ -44,9 +45,9 @@ extension EventLoop {
 
   /// Schedules a callback after a delay.
   ///
-  /// It never runs early on the loop's clock; callbacks with equal deadlines run in the order of arming. A delay of zero, or a
-  /// negative one, means the next turn, after what `callSoon` queued before, the most negative first; one beyond 292 years means
-  /// never. (For seconds that came from outside, see `Duration(clampingSeconds:)`.)
+  /// It never runs early on the loop's clock; callbacks with equal deadlines run in the order of arming. A delay of
+  /// zero, or a negative one, means the next turn, after what `callSoon` queued before, the most negative first; one
+  /// beyond 292 years means never. (For seconds that came from outside, see `Duration(clampingSeconds:)`.)
   ///
   /// - Complexity: O(1), whatever the number of timers; what comes due costs a few moves, and a sort among its like.
   /// - Returns: A handle that can cancel it. On a closed loop the callback is reported, and does not run.
@@ -105,10 +106,11 @@ extension EventLoop {
 private struct IsolatedCallback: ~Copyable {
   let call: @Sendable (isolated EventLoop) throws -> Void
 
-  /// The same as the FIFO knows it. (A closure around it would cost an allocation, a copy of it a retain and a release.)
+  /// The same as the FIFO knows it. (A closure around it would cost an allocation, a copy of it a retain and a
+  /// release.)
   consuming func erased() -> PostedCallback {
-    // SAFETY: the two structures hold one function each, whose types differ in isolation, which the thread that runs it has,
-    // and in the class of the one parameter, which is the loop. The one is moved in, the other out.
+    // SAFETY: the two structures hold one function each, whose types differ in isolation, which the thread that runs it
+    // has, and in the class of the one parameter, which is the loop. The one is moved in, the other out.
     var moved = Optional(self)
     return unsafe withUnsafeTemporaryAllocation(of: IsolatedCallback.self, capacity: 1) { place in
       guard let moved = moved.take(), let address = place.baseAddress else { preconditionFailure("taken once") }

@@ -8,8 +8,8 @@ extension EventLoop {
   /// Calls back, on the loop, after each arrival of a signal.
   ///
   /// The callback is a plain one, in the loop's FIFO, not in signal context. Arrivals that come together may be told by
-  /// one call; there is always one after the last. Several loops may handle one signal: each is told. A handler that was
-  /// there before is replaced.
+  /// one call; there is always one after the last. Several loops may handle one signal: each is told. A handler that
+  /// was there before is replaced.
   ///
   /// - Parameters:
   ///   - signal: `SIGTERM`, `SIGHUP`, … What the process did on it before is restored with the last handler.
@@ -57,8 +57,8 @@ extension EventLoop {
 
 /// A loop's signal handlers.
 ///
-/// Invariant: for each handler there is one `SignalDelivery.add`, which is taken back with it, at the latest when the loop goes,
-/// closed or not; the shared descriptor is watched exactly while there are handlers.
+/// Invariant: for each handler there is one `SignalDelivery.add`, which is taken back with it, at the latest when the
+/// loop goes, closed or not; the shared descriptor is watched exactly while there are handlers.
 struct SignalHandlers: ~Copyable {
   private(set) var handlers: [Int32: SignalHandler] = [:]
   var arrivals: (any Watch)?

@@ -34,7 +34,8 @@ extension EventLoop {
   /// 1. Take what other threads left in the inbox, up to 256 entries.
   /// 2. Ask for readiness. If nothing is ready and no stop was asked, wait until the next deadline; else just look, and
   ///    that only when 256 entries have run, or 16 and the kernel's tick (1 to 4 ms) has passed, since the last look.
-  /// 3. After a look, read the clock once, and move the timers that are due to the FIFO, in order of (deadline, arming).
+  /// 3. After a look, read the clock once, and move the timers that are due to the FIFO, in order of (deadline,
+  ///    arming).
   /// 4. Run what stands in the FIFO now, first in first out, and no more than 256 entries, or those of one tick; what
   ///    they add waits for the next turn.
   ///
@@ -82,8 +83,8 @@ extension EventLoop {
     }
   }
 
-  /// Step 4; and the turns after this one, as long as they have nothing to do in their other steps. (A turn a callback would
-  /// cost as much as the callback.)
+  /// Step 4; and the turns after this one, as long as they have nothing to do in their other steps. (A turn a callback
+  /// would cost as much as the callback.)
   private func runBatches() {
     repeat {
       var size = min(executor.ready.count, pace.untilLook)

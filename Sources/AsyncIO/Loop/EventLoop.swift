@@ -20,8 +20,9 @@ import Synchronization
 /// of its tasks) calls it synchronously and shares state freely; all others need `await`, or one of the few
 /// `nonisolated` members, which may be called from any thread: ``callSoonThreadsafe(_:)``, ``stop()``, ``now``.
 ///
-/// A loop runs on the thread that calls ``runForever()``, `runUntilComplete` or ``run(configuration:shutdownGrace:_:)``,
-/// or on one of its own (``LoopThread``). It is made, run any number of times, and closed.
+/// A loop runs on the thread that calls ``runForever()``, `runUntilComplete` or
+/// ``run(configuration:shutdownGrace:_:)``, or on one of its own (``LoopThread``). It is made, run any number of times,
+/// and closed.
 ///
 /// Invariant: isolated state is touched only by the thread that holds `executor`; a loop that is neither running nor
 /// closing is held by nobody.
@@ -62,9 +63,9 @@ public actor EventLoop {
     set { isDebugging = newValue }
   }
 
-  /// What `debug` stands for. Each `callSoon` reads it, and a stored property that is public is checked for exclusive access at
-  /// each read, since code of other modules could be changing it; one whose every use the compiler sees is not.
-  /// (`@exclusivity(unchecked)` would make it unsafe for users to name.)
+  /// What `debug` stands for. Each `callSoon` reads it, and a stored property that is public is checked for exclusive
+  /// access at each read, since code of other modules could be changing it; one whose every use the compiler sees is
+  /// not. (`@exclusivity(unchecked)` would make it unsafe for users to name.)
   var isDebugging: Bool
 
   /// In debug mode, a callback or a step of a task that takes longer than this is reported. 100 ms at first.

@@ -50,12 +50,12 @@ public struct TimerHandle: Sendable, CustomStringConvertible {
     isolation.cancelTimer(id)
   }
 
-  /// Moves the callback to another time, later or earlier, for the price of a write to memory: the way to push back a timeout
-  /// with each byte that comes. Without effect when the callback has run, or was cancelled.
+  /// Moves the callback to another time, later or earlier, for the price of a write to memory: the way to push back a
+  /// timeout with each byte that comes. Without effect when the callback has run, or was cancelled.
   ///
   /// - Parameters:
-  ///   - delay: From the moment when the loop next looks at its clock, which it does within this turn or after it; that spares
-  ///     a look for each call. Zero or negative: the next turn. Beyond 292 years: never.
+  ///   - delay: From the moment when the loop next looks at its clock, which it does within this turn or after it; that
+  ///     spares a look for each call. Zero or negative: the next turn. Beyond 292 years: never.
   ///   - isolation: The loop, on which alone this can be called; leave it to its default.
   /// - Complexity: O(1).
   public func reschedule(after delay: Duration, isolation: isolated EventLoop = #isolation) {

@@ -9,7 +9,8 @@ import SystemPackage
 /// The serial executor of an ``EventLoop``, and the task executor that its tasks prefer.
 ///
 /// Invariant, and the reason for `@unchecked Sendable`: one thread at a time *holds* the loop. `holder` says which;
-/// only that thread touches `ready`, `timers`, `current`, `residents` and `outsiders`. `inbox`, `holder` and `wakeUp` are for all threads.
+/// only that thread touches `ready`, `timers`, `current`, `residents` and `outsiders`. `inbox`, `holder` and `wakeUp`
+/// are for all threads.
 @safe package final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendable {
   let ready = ReadyQueue()
   let timers = TimerQueue()
@@ -72,11 +73,9 @@ import SystemPackage
 
   package func checkIsolated() {
     guard !isHeldByThisThread else { return }
-    preconditionFailure(
-      """
-      EventLoop: this thread does not hold the loop; call with `await`, or hand the work over with \
-      `callSoonThreadsafe`
-      """)
+    misuse(
+      "EventLoop",
+      "this thread does not hold the loop; call with `await`, or hand the work over with `callSoonThreadsafe`")
   }
 
   // MARK: Work comes in
@@ -171,8 +170,8 @@ import SystemPackage
     for _ in 0..<count { run(ready.takeFirst()) }
   }
 
-  /// Runs all that is ready, all that other threads leave, and all that comes of it. The inbox must be closed: jobs come to an
-  /// end, callbacks need not.
+  /// Runs all that is ready, all that other threads leave, and all that comes of it. The inbox must be closed: jobs
+  /// come to an end, callbacks need not.
   func runAll() {
     repeat {
       inbox.move(to: ready, atMost: .max)

@@ -9,8 +9,8 @@ import SystemPackage
 /// The process's side of signal handling.
 ///
 /// A signal handler may do next to nothing, so ours counts the signal and rings one descriptor, which every loop with
-/// handlers watches for arrivals; each loop then compares the counts with those that it has seen. So all loops are told,
-/// none takes a signal away from another, and a burst cannot overflow anything.
+/// handlers watches for arrivals; each loop then compares the counts with those that it has seen. So all loops are
+/// told, none takes a signal away from another, and a burst cannot overflow anything.
 ///
 /// Invariant: `shared` is made before the first handler is installed, and never goes; so the handler, which may run at
 /// any instant on any thread, always finds it whole. That is one descriptor for the process, from its first signal

@@ -5,8 +5,8 @@
 
 /// A hash table from identities to objects, which it holds.
 ///
-/// Open addressing with linear probing. Invariant: the capacity is a power of two, of which at most three quarters are in
-/// use; no free place stands between an entry and the place where its identity hashes to.
+/// Open addressing with linear probing. Invariant: the capacity is a power of two, of which at most three quarters are
+/// in use; no free place stands between an entry and the place where its identity hashes to.
 @safe final class IdentityTable {
   private typealias Entry = (identity: SwiftTaskIdentity, object: AnyObject)
 

@@ -9,16 +9,17 @@ import Synchronization
 ///
 /// Order: what one thread leaves stays in its order.
 ///
-/// Invariant: one word says all that the two sides agree on: the position of the next entry, whether the reader sleeps, and
-/// whether the inbox is closed. A writer takes a position, and ends the sleep, in one exchange of that word. So a reader
-/// that sleeps is rung by the first entry after that, and by no other; an entry that was left before the closing is the
-/// closing's to find, and who left one after it knows so.
+/// Invariant: one word says all that the two sides agree on: the position of the next entry, whether the reader sleeps,
+/// and whether the inbox is closed. A writer takes a position, and ends the sleep, in one exchange of that word. So a
+/// reader that sleeps is rung by the first entry after that, and by no other; an entry that was left before the closing
+/// is the closing's to find, and who left one after it knows so.
 ///
-/// Entry *p* stands in block `p / 128`, at place `p % 128`. Place 127 is no place: while the position is there, the writer
-/// that took the one before it adds the next block. A place's `isWritten` hands it over, to the reader and back. The reader
-/// gives a block away when it has read all of it; by then no writer knows it any more.
+/// Entry *p* stands in block `p / 128`, at place `p % 128`. Place 127 is no place: while the position is there, the
+/// writer that took the one before it adds the next block. A place's `isWritten` hands it over, to the reader and back.
+/// The reader gives a block away when it has read all of it; by then no writer knows it any more.
 ///
-/// `@unchecked Sendable`: `reader` is used by the thread that holds the loop; all else is atomic, or handed over as above.
+/// `@unchecked Sendable`: `reader` is used by the thread that holds the loop; all else is atomic, or handed over as
+/// above.
 @safe final class Inbox: @unchecked Sendable {
   /// What the thread that left something has to do about it.
   enum Reception: Sendable {
@@ -64,7 +65,8 @@ import Synchronization
     let reception: Reception
   }
 
-  /// Where the reader is (its next position, the block of that, its place there), and whether it has read since it slept.
+  /// Where the reader is (its next position, the block of that, its place there), and whether it has read since it
+  /// slept.
   @safe private struct Reader {
     var position: UInt64 = 0
     var block: UnsafeMutablePointer<Block>

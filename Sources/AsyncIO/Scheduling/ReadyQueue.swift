@@ -4,12 +4,12 @@
 
 /// A queue of work in segments, whose entries can be cancelled by ticket.
 ///
-/// Invariant: entry *t* (its ticket, counted from the first entry ever) stands in segment `t / 256`, at place `t % 256`.
-/// The entries of `head ..< tail` are initialized, all others are not; `segments` holds the segments of those entries and no
-/// other, from `oldest` on.
+/// Invariant: entry *t* (its ticket, counted from the first entry ever) stands in segment `t / 256`, at place `t %
+/// 256`. The entries of `head ..< tail` are initialized, all others are not; `segments` holds the segments of those
+/// entries and no other, from `oldest` on.
 ///
-/// The state stands behind a pointer, since the exclusivity checks of a class's properties would cost a third of an entry's
-/// time. A segment is used again when it is empty: a queue that neither grows nor shrinks allocates nothing.
+/// The state stands behind a pointer, since the exclusivity checks of a class's properties would cost a third of an
+/// entry's time. A segment is used again when it is empty: a queue that neither grows nor shrinks allocates nothing.
 @safe struct ReadyQueue: ~Copyable {
   /// The number of an entry; none is given twice.
   typealias Ticket = UInt64
@@ -28,8 +28,8 @@
     var spares: [Segment] = unsafe []
   }
 
-  // SAFETY, for all of this file: the state is owned by this value, made in init and freed in deinit, and used by one thread,
-  // that which holds the loop.
+  // SAFETY, for all of this file: the state is owned by this value, made in init and freed in deinit, and used by one
+  // thread, that which holds the loop.
   private let state: UnsafeMutablePointer<State>
 
   init() {

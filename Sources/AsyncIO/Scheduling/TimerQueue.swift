@@ -11,7 +11,8 @@ package struct TimerID: Hashable, Sendable {
   static let none = TimerID(slot: .max, name: 0)
 }
 
-/// A timer that has come due, and waits for its turn; stale, and harmless, when it was cancelled or pushed back meanwhile.
+/// A timer that has come due, and waits for its turn; stale, and harmless, when it was cancelled or pushed back
+/// meanwhile.
 package struct DueTimer: Hashable, Sendable {
   fileprivate let slot: UInt32
   fileprivate let order: UInt64
@@ -19,18 +20,18 @@ package struct DueTimer: Hashable, Sendable {
 
 /// The timers of a loop: in slots, and in order by a wheel.
 ///
-/// A timer is *armed*, with an entry in the wheel; then *due*, taken out of it by `popDue` and waiting for its turn; then
-/// gone, by `takeDue`. In both states it is pending, and `cancel` ends it.
+/// A timer is *armed*, with an entry in the wheel; then *due*, taken out of it by `popDue` and waiting for its turn;
+/// then gone, by `takeDue`. In both states it is pending, and `cancel` ends it.
 ///
-/// What is cancelled, or pushed back, leaves its entry in the wheel: the slot alone says what holds. So each costs one access
-/// of memory. An entry that is found to stand for a later deadline is put where that belongs; one that stands for nothing
-/// is dropped when it is found, or with all of its like, when they are the greater part.
+/// What is cancelled, or pushed back, leaves its entry in the wheel: the slot alone says what holds. So each costs one
+/// access of memory. An entry that is found to stand for a later deadline is put where that belongs; one that stands
+/// for nothing is dropped when it is found, or with all of its like, when they are the greater part.
 ///
 /// No callback is let go of in here: who gets it back does that, and may use the queue meanwhile.
 @safe struct TimerQueue: ~Copyable {
-  // SAFETY, for all of this type: the timers are owned by this value, and used by one thread, that which holds the loop.
-  // They call nobody back, so there is no access within another one. (Behind a pointer, since exclusivity checks would cost
-  // more than arming does.)
+  // SAFETY, for all of this type: the timers are owned by this value, and used by one thread, that which holds the
+  // loop. They call nobody back, so there is no access within another one. (Behind a pointer, since exclusivity checks
+  // would cost more than arming does.)
   private let timers: UnsafeMutablePointer<Timers>
 
   init() {
@@ -41,8 +42,8 @@ package struct DueTimer: Hashable, Sendable {
   /// The number of armed timers.
   var count: Int { unsafe timers.pointee.armed }
 
-  /// The deadline of the first one. Where more than 64 stand close together, it may be that of one that was cancelled or
-  /// pushed back: who waits for it wakes up once for all of them.
+  /// The deadline of the first one. Where more than 64 stand close together, it may be that of one that was cancelled
+  /// or pushed back: who waits for it wakes up once for all of them.
   var earliest: Deadline? { unsafe timers.pointee.earliest }
 
   /// Arms a timer.
@@ -60,8 +61,8 @@ package struct DueTimer: Hashable, Sendable {
     unsafe timers.pointee.rearm(id, TimerWheel.key(deadline))
   }
 
-  /// Moves a timer, if it is pending, to a deadline some time after the next look at the clock: the call of `settle`. Until
-  /// then it is just noted, with no access to the timer's own memory.
+  /// Moves a timer, if it is pending, to a deadline some time after the next look at the clock: the call of `settle`.
+  /// Until then it is just noted, with no access to the timer's own memory.
   ///
   /// - Returns: `false` when so many have been noted that it is time to settle them.
   func push(_ id: TimerID, by nanoseconds: Int64) -> Bool { unsafe timers.pointee.push(id, by: nanoseconds) }
@@ -106,8 +107,8 @@ package struct DueTimer: Hashable, Sendable {
   }
 }
 
-/// Invariant: `order` is never given twice; a slot's `entry` is the order of the one entry that stands for it, whose key is not
-/// beyond the slot's. `known` is the key of the first armed timer, or `nil` when it has to be looked for.
+/// Invariant: `order` is never given twice; a slot's `entry` is the order of the one entry that stands for it, whose
+/// key is not beyond the slot's. `known` is the key of the first armed timer, or `nil` when it has to be looked for.
 private struct Timers: ~Copyable {
   var wheel = TimerWheel()
   var slots = TimerSlots()

@@ -68,8 +68,8 @@ struct TimerSlot {
     return unsafe slot.pointee.callback == nil || slot.pointee.entry != entry.order
   }
 
-  /// What an entry stands for: itself, or another one, which takes its place, where its timer was pushed back; `nil` if it is
-  /// dead.
+  /// What an entry stands for: itself, or another one, which takes its place, where its timer was pushed back; `nil` if
+  /// it is dead.
   func renewed(_ entry: TimerEntry) -> TimerEntry? {
     guard !isDead(entry), let slot = unsafe self[entry.slot] else { return nil }
     if unsafe slot.pointee.order == entry.order { return entry }
@@ -134,7 +134,8 @@ struct TimerSlot {
 
   private mutating func allocate(_ number: Int) -> UnsafeMutablePointer<TimerSlot> {
     let bytes = unsafe Int(segments[number].size) * MemoryLayout<TimerSlot>.stride
-    // A large segment stands in large pages, where the system has them: most accesses are to no neighbour of the last one.
+    // A large segment stands in large pages, where the system has them: most accesses are to no neighbour of the last
+    // one.
     let alignment = bytes >= Self.largePage ? Self.largePage : Self.cacheLine
     let memory = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: alignment)
     // A hint: that it fails changes nothing.

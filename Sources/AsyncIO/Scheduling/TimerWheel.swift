@@ -2,8 +2,8 @@
 //
 // In which order timers come: a hierarchical wheel that sorts only what is due.
 
-/// What stands for a timer in the wheel. It is not touched when the timer is cancelled or pushed back, only when its time
-/// comes.
+/// What stands for a timer in the wheel. It is not touched when the timer is cancelled or pushed back, only when its
+/// time comes.
 struct TimerEntry {
   /// Where it stands: the deadline that the timer had when the entry was made, by `TimerWheel.key`.
   let key: UInt64
@@ -16,14 +16,14 @@ struct TimerEntry {
 
 /// Entries by (key, order).
 ///
-/// A wheel has eleven levels of 64 buckets; a bucket of level *n* is 64ⁿ nanoseconds wide. An entry stands in the level of the
-/// highest digit (in base 64) in which its key differs from `horizon`, in the bucket of that digit. When the time comes to a bucket, a
-/// small one is sorted, and a large one is dealt out to the levels below. So an entry costs a few moves in its life, whatever
-/// the number of the others, and none at all if it is cancelled before.
+/// A wheel has eleven levels of 64 buckets; a bucket of level *n* is 64ⁿ nanoseconds wide. An entry stands in the level
+/// of the highest digit (in base 64) in which its key differs from `horizon`, in the bucket of that digit. When the
+/// time comes to a bucket, a small one is sorted, and a large one is dealt out to the levels below. So an entry costs a
+/// few moves in its life, whatever the number of the others, and none at all if it is cancelled before.
 ///
-/// Invariant: keys below `horizon` stand in `near`, a 4-ary heap; all others in the wheel, where each digit of a bucket, in
-/// its level, is greater than that of `horizon` (in level 0: not less). `horizon` is at most one beyond the time of the last
-/// look. `occupied` has a bit for each bucket that is not empty, whose `least` no key in it is below.
+/// Invariant: keys below `horizon` stand in `near`, a 4-ary heap; all others in the wheel, where each digit of a
+/// bucket, in its level, is greater than that of `horizon` (in level 0: not less). `horizon` is at most one beyond the
+/// time of the last look. `occupied` has a bit for each bucket that is not empty, whose `least` no key in it is below.
 @safe struct TimerWheel: ~Copyable {
   private struct Bucket {
     var entries: [TimerEntry] = []
@@ -40,8 +40,8 @@ struct TimerEntry {
   private(set) var count = 0
 
   init() {
-    // SAFETY: both are owned by this value, initialized here, and freed in deinit; all indices are products of a level and a
-    // digit, both checked by their masks.
+    // SAFETY: both are owned by this value, initialized here, and freed in deinit; all indices are products of a level
+    // and a digit, both checked by their masks.
     unsafe buckets = .allocate(capacity: Self.levels * Self.digits)
     unsafe buckets.initialize(repeating: Bucket(), count: Self.levels * Self.digits)
     unsafe occupied = .allocate(capacity: Self.levels)

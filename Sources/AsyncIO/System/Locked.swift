@@ -6,11 +6,11 @@ import Glibc
 
 /// A value that one thread at a time uses.
 ///
-/// The lock is a POSIX mutex and not the standard library's `Mutex`, since the thread sanitizer knows the one, and takes what
-/// the other protects for a race. No code of a user's runs under it.
+/// The lock is a POSIX mutex and not the standard library's `Mutex`, since the thread sanitizer knows the one, and
+/// takes what the other protects for a race. No code of a user's runs under it.
 ///
-/// Invariant, and the reason for `@unchecked Sendable`: `value` is touched by the thread that holds `mutex`, and by the last
-/// owner's deinit. Both stand at an address of their own, which does not change.
+/// Invariant, and the reason for `@unchecked Sendable`: `value` is touched by the thread that holds `mutex`, and by the
+/// last owner's deinit. Both stand at an address of their own, which does not change.
 @safe package struct Locked<Value: ~Copyable>: ~Copyable, @unchecked Sendable {
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
   private let value: UnsafeMutablePointer<Value>

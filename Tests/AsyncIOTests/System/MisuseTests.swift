@@ -20,6 +20,9 @@ import Testing
     case isCallbackPending = "CallbackHandle.isPending: it belongs to another event loop"
     case cancelTimer = "TimerHandle.cancel: it belongs to another event loop"
     case isTimerPending = "TimerHandle.isPending: it belongs to another event loop"
+    case rescheduleTimer = "TimerHandle.reschedule: it belongs to another event loop"
+    case nextDeadline = "TimerHandle.nextDeadline: it belongs to another event loop"
+    case callEvery = "EventLoop.callEvery: the interval is not above zero; give a positive one"
   }
 
   @Test(arguments: Mistake.allCases)
@@ -57,6 +60,9 @@ import Testing
     case .isCallbackPending: try onAnother { _ = $0.callback.isPending(isolation: $1) }
     case .cancelTimer: try onAnother { $0.timer.cancel(isolation: $1) }
     case .isTimerPending: try onAnother { _ = $0.timer.isPending(isolation: $1) }
+    case .rescheduleTimer: try onAnother { $0.timer.reschedule(after: .seconds(1), isolation: $1) }
+    case .nextDeadline: try onAnother { _ = $0.timer.nextDeadline(isolation: $1) }
+    case .callEvery: try onAnother { $1.callEvery(.zero) { _ in } }
     }
   }
 
