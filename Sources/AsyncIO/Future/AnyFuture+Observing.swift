@@ -54,9 +54,10 @@ extension AnyFuture {
     for observer in others { tell(observer) }
   }
 
-  private final func tell(_ observer: Observers.Observer) {
+  final func tell(_ observer: Observers.Observer) {
     switch observer {
     case .continuation(let continuation): unsafe continuation.resume()
+    case .elsewhere(let continuation): continuation.resume()
     // Closing tells those who wait for what has not ended; its callbacks are dropped.
     case .callback(let token, let callback): if isDone { schedule(token, callback) }
     case .scheduled: break

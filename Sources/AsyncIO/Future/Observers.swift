@@ -4,11 +4,13 @@
 
 /// The observers of a future, in order of adding. Most have none or one, and need no memory beyond this.
 ///
-/// Invariant: until they are told, each is a continuation or a callback; from then on each is `scheduled`, and up to half of
+/// Invariant: until they are told, each is a continuation of either kind or a callback; from then on each is `scheduled`, and up to half of
 /// them, which `gone` counts, have left the FIFO.
 struct Observers {
   @safe enum Observer {
     case continuation(UnsafeContinuation<Void, Never>)
+    /// Of a Swift task on another thread.
+    case elsewhere(CheckedContinuation<Void, Never>)
     case callback(DoneCallbackToken, Callback)
     /// A callback whose future has ended, and which waits in the FIFO.
     case scheduled(DoneCallbackToken, ReadyQueue.Ticket)

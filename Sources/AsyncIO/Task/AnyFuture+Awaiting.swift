@@ -65,16 +65,25 @@ extension AnyFuture {
 
   /// The same, of one that hears no cancel. The closing of the loop tells it, too.
   final func waitUncancellably() async throws {
-    unsafe await withUnsafeContinuation { continuation in
-      let isTaken = loop.executor.onLoop { [self] in
-        if isDone || loop.isClosing { return unsafe continuation.resume() }
-        unsafe observers.add(.continuation(continuation))
-        isAwaitedFromOutside = true
-        loop.executor.outsiders[ObjectIdentifier(self)] = self
+    if loop.executor.isHeldByThisThread {
+      unsafe await withUnsafeContinuation { continuation in unsafe addOutsider(.continuation(continuation)) }
+    } else {
+      // Checked for the thread sanitizer's sake. The loop may resume it before it is suspended; the runtime does not tell the
+      // sanitizer then what comes after what, which takes a resumption in code that it sees into for a race.
+      await withCheckedContinuation { continuation in
+        let isTaken = loop.executor.onLoop { [self] in addOutsider(.elsewhere(continuation)) }
+        if !isTaken { continuation.resume() }
       }
-      if !isTaken { unsafe continuation.resume() }
     }
     if !isDone { throw LoopClosedError() }
+  }
+
+  /// The loop's thread.
+  private final func addOutsider(_ observer: Observers.Observer) {
+    if isDone || loop.isClosing { return tell(observer) }
+    unsafe observers.add(observer)
+    isAwaitedFromOutside = true
+    loop.executor.outsiders[ObjectIdentifier(self)] = self
   }
 }
 

@@ -24,12 +24,12 @@ public final class LoopThread: Sendable {
   /// The loop.
   public let loop: EventLoop
 
-  @safe private struct State {
+  private struct State {
     /// Whether the loop was asked to stop by `shutdown`, or has stopped.
     var isEnding = false
     var hasEnded = false
     var grace: Duration?
-    var waiters: [UnsafeContinuation<Void, Never>] = unsafe []
+    var waiters: [CheckedContinuation<Void, Never>] = []
   }
   private let state = Locked(State())
 
@@ -109,12 +109,13 @@ public final class LoopThread: Sendable {
   ///
   /// - Cancellation: Not heard.
   public func waitUntilEnded() async {
-    unsafe await withUnsafeContinuation { continuation in
+    // Checked: see `AnyFuture.waitUncancellably`.
+    await withCheckedContinuation { continuation in
       let hasEnded = state.withLock { state in
-        if !state.hasEnded { unsafe state.waiters.append(continuation) }
+        if !state.hasEnded { state.waiters.append(continuation) }
         return state.hasEnded
       }
-      if hasEnded { unsafe continuation.resume() }
+      if hasEnded { continuation.resume() }
     }
   }
 
@@ -129,11 +130,11 @@ public final class LoopThread: Sendable {
     }
     try? loop.endTasks(grace: grace)
     loop.closeNow()
-    let waiters = unsafe state.withLock { state in
+    let waiters = state.withLock { state in
       state.hasEnded = true
-      return unsafe state.waiters
+      return state.waiters
     }
-    unsafe waiters.forEach { waiter in unsafe waiter.resume() }
+    for waiter in waiters { waiter.resume() }
   }
 }
 

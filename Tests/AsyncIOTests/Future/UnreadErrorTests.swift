@@ -2,7 +2,6 @@
 //
 // Errors that nobody reads are reported, once.
 
-import Synchronization
 import Testing
 
 @testable import AsyncIO
@@ -168,7 +167,7 @@ import Testing
   @Test func `F-26: the error outlives its future in the handler, and is not reported again`() throws {
     /// An error that finds its future.
     final class Traceable: Error {
-      let future = Mutex<@Sendable () -> Future<Int>?>({ nil })
+      let future = Shared<@Sendable () -> Future<Int>?>({ nil })
     }
     try runVirtually { loop in
       let reports = Notes<any Error>()
@@ -176,7 +175,7 @@ import Testing
       loop.exceptionHandler = { context in
         guard let error = context.error as? Traceable else { return }
         reports.add(error)
-        if let future = error.future.withLock({ $0() }) {
+        if let future = error.future.value() {
           found.value += 1
           try future.setResult(1)
         }
@@ -184,7 +183,7 @@ import Testing
       let start: () throws -> Void = {
         let error = Traceable()
         let future = loop.createFuture(of: Int.self)
-        error.future.withLock { $0 = { [weak future] in future } }
+        error.future.change { $0 = { [weak future] in future } }
         try future.setError(error)
       }
       try start()

@@ -216,15 +216,15 @@ import Testing
       let told = loop.createFuture(of: ContinuousClock.Instant.self)
       loop.callLater(.seconds(3_600)) {}
       try loop.addSignalHandler(SIGUSR1) { try told.setResult(.now) }
-      let sent = Mutex<ContinuousClock.Instant?>(nil)
+      let sent = Shared<ContinuousClock.Instant?>(nil)
       let thread = TestThread {
         usleep(50_000)
-        sent.withLock { $0 = .now }
+        sent.change { $0 = .now }
         kill(getpid(), SIGUSR1)
       }
       let end = try await told.value
       thread.join()
-      let start = try #require(sent.withLock { $0 })
+      let start = try #require(sent.value)
       #expect(end - start < .seconds(1))
     }
   }

@@ -2,8 +2,6 @@
 //
 // What tests write down, and the errors that they throw.
 
-import Synchronization
-
 @testable import AsyncIO
 
 /// An error with an identity.
@@ -23,15 +21,15 @@ final class Counter {
   var value = 0
 }
 
-/// A value that threads share.
+/// A value that threads share. (Under a lock that the thread sanitizer knows.)
 final class Shared<Value: Sendable>: Sendable {
-  private let mutex: Mutex<Value>
+  private let locked: Locked<Value>
 
-  init(_ value: Value) { mutex = Mutex(value) }
+  init(_ value: Value) { locked = Locked(value) }
 
-  var value: Value { mutex.withLock { $0 } }
+  var value: Value { locked.withLock { $0 } }
 
-  func change(_ body: (inout sending Value) -> Void) { mutex.withLock { body(&$0) } }
+  func change(_ body: (inout sending Value) -> Void) { locked.withLock { body(&$0) } }
 }
 
 /// What happened, from any thread.

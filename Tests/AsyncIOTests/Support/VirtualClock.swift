@@ -10,7 +10,7 @@ import Testing
 /// A clock that stands still while there is work, and jumps to the next deadline when there is none.
 final class VirtualClock: LoopClock {
   private let nanoseconds: Atomic<Int64>
-  private let whenStuck = Mutex<(@Sendable () -> Void)?>(nil)
+  private let whenStuck = Shared<(@Sendable () -> Void)?>(nil)
 
   init(nanoseconds: Int64 = 1_000_000_000) { self.nanoseconds = Atomic(nanoseconds) }
 
@@ -23,7 +23,7 @@ final class VirtualClock: LoopClock {
       if deadline > now { nanoseconds.store(deadline.nanoseconds, ordering: .relaxed) }
       return .poll
     }
-    guard let whenStuck = whenStuck.withLock({ $0 }) else { return .forever }
+    guard let whenStuck = whenStuck.value else { return .forever }
     whenStuck()
     return .poll
   }
@@ -34,7 +34,7 @@ final class VirtualClock: LoopClock {
   }
 
   /// What is done when a loop has nothing to wait for but other threads.
-  func onStuck(_ body: @escaping @Sendable () -> Void) { whenStuck.withLock { $0 = body } }
+  func onStuck(_ body: @escaping @Sendable () -> Void) { whenStuck.change { $0 = body } }
 }
 
 /// `EventLoop.run` on virtual time, for tests that need no other thread: a test that would hang fails.
