@@ -17,8 +17,7 @@ extension AnyFuture {
     isolation: isolated EventLoop = #isolation, _ callback: @escaping () throws -> Void
   ) -> DoneCallbackToken {
     isolation.requireSame(ObjectIdentifier(loop), "addDoneCallback")
-    loop.executor.lastToken += 1
-    let token = DoneCallbackToken(number: loop.executor.lastToken)
+    let token = loop.executor.makeTokens(1)
     if isDone {
       // Another thread may have ended it, and those that were here before may not have been told yet.
       tellObservers()
@@ -40,13 +39,25 @@ extension AnyFuture {
     _ token: DoneCallbackToken, isolation: isolated EventLoop = #isolation
   ) -> Bool {
     isolation.requireSame(ObjectIdentifier(loop), "removeDoneCallback")
-    if unsafe observers.remove(token) != nil { return true }
-    guard let ticket = unsafe observers.ticket(of: token), loop.executor.ready.cancel(ticket) else { return false }
-    unsafe observers.noteGone(from: loop.executor.ready)
-    return true
+    switch unsafe observers.remove(token) {
+    case .none: return false
+    case .scheduled(_, let ticket): return loop.executor.ready.cancel(ticket)
+    case .some: return true
+    }
   }
 
-  /// Resumes the tasks that wait, and schedules the callbacks. The loop's thread.
+  /// Tells an observer of the end, which has not come yet; there and then, in one order with all others. The loop's thread.
+  final func observe(by observer: any EndObserver, _ token: DoneCallbackToken) {
+    unsafe observers.add(.observer(observer, token))
+  }
+
+  /// Takes one back that waits for the end. The loop's thread.
+  @discardableResult
+  final func stopObserving(_ token: DoneCallbackToken) -> Observers.Observer? {
+    unsafe observers.remove(token)
+  }
+
+  /// Resumes the tasks that wait, tells the observers, and schedules the callbacks. The loop's thread.
   final func tellObservers() {
     if isAwaitedFromOutside { loop.executor.outsiders[ObjectIdentifier(self)] = nil }
     guard let (first, others) = unsafe observers.takeAll() else { return }
@@ -56,22 +67,38 @@ extension AnyFuture {
 
   final func tell(_ observer: Observers.Observer) {
     switch observer {
-    case .continuation(let continuation): unsafe continuation.resume()
-    case .elsewhere(let continuation): continuation.resume()
+    case .continuation(let continuation, _): unsafe continuation.resume()
+    case .elsewhere(let continuation, _): continuation.resume()
+    case .observer(let observer, let token): if isDone { observer.noteEnd(token) }
     // Closing tells those who wait for what has not ended; its callbacks are dropped.
     case .callback(let token, let callback): if isDone { schedule(token, callback) }
-    case .scheduled: break
+    case .scheduled, .removed: break
     }
   }
 
   private final func schedule(_ token: DoneCallbackToken, _ callback: @escaping Callback) {
     // The closure keeps the future, and so its outcome, until the callback has run.
-    let ticket = loop.executor.ready.append(.callback { [self] in try run(callback) })
+    let ticket = loop.executor.ready.append(.callback { [self] in try run(token, callback) })
     unsafe observers.add(.scheduled(token, ticket))
   }
 
-  private final func run(_ callback: Callback) throws {
-    unsafe observers.noteGone(from: loop.executor.ready)
+  private final func run(_ token: DoneCallbackToken, _ callback: Callback) throws {
+    _ = unsafe observers.remove(token)
     try withExtendedLifetime(self) { try callback() }
+  }
+}
+
+extension LoopExecutor {
+  /// The first of some tokens with consecutive numbers.
+  func makeTokens(_ count: Int) -> DoneCallbackToken {
+    defer { lastToken += UInt64(count) }
+    return DoneCallbackToken(number: lastToken + 1)
+  }
+
+  /// Lets a continuation wait for the end of a future.
+  func add(_ continuation: UnsafeContinuation<Void, Never>, to future: AnyFuture) -> DoneCallbackToken {
+    let token = makeTokens(1)
+    unsafe future.observers.add(.continuation(continuation, token))
+    return token
   }
 }

@@ -44,6 +44,12 @@ public class AnyFuture: @unchecked Sendable, CustomStringConvertible {
   /// Whether it ended cancelled. Any thread.
   public final var isCancelled: Bool { state.load(ordering: .acquiring) == .cancelled }
 
+  /// Whether it ended with a value.
+  final var hasValue: Bool { state.load(ordering: .acquiring) == .value }
+
+  /// Whether it ended with an error, and not by a cancel.
+  final var hasFailed: Bool { state.load(ordering: .acquiring) == .error }
+
   /// Why it was cancelled; `nil` unless it ended so. For a task whose body is dealing with a request, why that came.
   ///
   /// - Threading: Any thread; for a task that has not ended, on its loop only, elsewhere `nil`.
@@ -114,6 +120,15 @@ public class AnyFuture: @unchecked Sendable, CustomStringConvertible {
     return true
   }
 
+  /// Hears a request that came to a task which awaits it. The loop's thread.
+  ///
+  /// - Parameter next: Gets the tasks that are to be asked in its stead, since a chain of them may be longer than the stack.
+  /// - Returns: `false` when it has ended already.
+  func pass(_ reason: CancellationReason, to next: inout [AnyFuture]) -> Bool { cancel(reason) }
+
+  /// Counts its error as read, also one that has not come yet.
+  final func countAsRead() { isRetrieved.store(true, ordering: .relaxed) }
+
   /// Claims the right to write the outcome.
   @usableFromInline
   final func beginEnding() -> Bool {
@@ -145,6 +160,14 @@ public class AnyFuture: @unchecked Sendable, CustomStringConvertible {
 
   /// The name of a task, for reports.
   var reportedName: String? { nil }
+}
+
+extension AnyFuture: Hashable {
+  /// Whether they are one and the same.
+  public static func == (a: AnyFuture, b: AnyFuture) -> Bool { a === b }
+
+  /// By identity.
+  public final func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(self)) }
 }
 
 /// Where something was made.

@@ -22,8 +22,10 @@ extension Awaitable {
 
 extension AnyFuture {
   /// Waits for the end, whatever it is.
+  ///
+  /// - Parameter note: Is told which task waits.
   @usableFromInline
-  package final func waitUntilDone() async throws {
+  package final func waitUntilDone(_ note: WaitNote? = nil) async throws {
     if isDone { return }
     let executor = loop.executor
     guard executor.isHeldByThisThread, let task = executor.currentTask else {
@@ -32,13 +34,14 @@ extension AnyFuture {
       }
       return try await waitFromOutside()
     }
+    note?.take(task)
     try await task.willWait(for: self)
     // The request that was due has ended it: nobody would tell us.
     if isDone { return task.awaited = nil }
     unsafe await withUnsafeContinuation { continuation in
       // Asked again: a body that is not isolated to the loop has made a trip through the queue since.
       if isDone { return unsafe continuation.resume() }
-      unsafe observers.add(.continuation(continuation))
+      unsafe task.waitToken = executor.add(continuation, to: self)
     }
     try task.didWait(for: self)
   }
@@ -66,12 +69,16 @@ extension AnyFuture {
   /// The same, of one that hears no cancel. The closing of the loop tells it, too.
   final func waitUncancellably() async throws {
     if loop.executor.isHeldByThisThread {
-      unsafe await withUnsafeContinuation { continuation in unsafe addOutsider(.continuation(continuation)) }
+      unsafe await withUnsafeContinuation { continuation in
+        unsafe addOutsider(.continuation(continuation, loop.executor.makeTokens(1)))
+      }
     } else {
       // Checked for the thread sanitizer's sake. The loop may resume it before it is suspended; the runtime does not tell the
       // sanitizer then what comes after what, which takes a resumption in code that it sees into for a race.
       await withCheckedContinuation { continuation in
-        let isTaken = loop.executor.onLoop { [self] in addOutsider(.elsewhere(continuation)) }
+        let isTaken = loop.executor.onLoop { [self] in
+          addOutsider(.elsewhere(continuation, loop.executor.makeTokens(1)))
+        }
         if !isTaken { continuation.resume() }
       }
     }
@@ -106,6 +113,14 @@ extension AnyLoopTask {
     }
   }
 
+  /// Lets it await another future in the place of the one that it awaits, which has not ended. The loop's thread.
+  final func awaitInstead(_ other: AnyFuture) {
+    guard let awaited, let waitToken, case .continuation(let continuation, _)? = awaited.stopObserving(waitToken)
+    else { return }
+    self.awaited = other
+    unsafe self.waitToken = loop.executor.add(continuation, to: other)
+  }
+
   /// On a loop that was closed, a request that is due is still delivered; but nothing else will ever come.
   private final func endOfTime() async throws {
     if due != .nothing {
@@ -113,6 +128,22 @@ extension AnyLoopTask {
       throw CancellationError()
     }
     unsafe await withUnsafeContinuation { (_: UnsafeContinuation<Void, Never>) in }
+  }
+}
+
+/// What a combinator wants to know of a task that waits.
+@usableFromInline
+package class WaitNote {
+  /// The task; `nil` for a Swift task that is none of the loop.
+  private(set) final var task: AnyLoopTask?
+  private final var requestsBefore = 0
+
+  /// Whether the one who waits has been asked to end, before the wait, and not heard it, or since.
+  final var isAsked: Bool { task.map { $0.cancelling > requestsBefore } ?? Task.isCancelled }
+
+  fileprivate final func take(_ task: AnyLoopTask) {
+    self.task = task
+    requestsBefore = task.due == .nothing ? task.cancelling : -1
   }
 }
 

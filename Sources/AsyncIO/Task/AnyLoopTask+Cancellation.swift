@@ -29,38 +29,46 @@ extension AnyLoopTask {
     return count - 1
   }
 
+  /// Asks for a request again that a wait has heard and has not delivered: the next await is interrupted. The loop's thread.
+  final func oweAgain() { if cancelling > 0 { due = .cancellation } }
+
   /// Delivers a request. The loop's thread.
   final func request(_ reason: CancellationReason) -> Bool {
     if isDone { return false }
-    var task = self
-    // A loop, since a chain may be longer than the stack; bounded, since tasks may await each other in a circle.
-    for _ in 0..<loop.executor.residents.count {
-      guard let inner = task.take(reason) else { break }
-      task = inner
-    }
+    var next: [AnyFuture] = []
+    take(reason, &next)
+    Self.ask(next, reason)
     return true
   }
 
-  /// Takes note of a request, and passes it on to the future that it awaits.
+  /// Delivers a request to tasks, and to those that they await. The loop's thread.
   ///
-  /// - Returns: The task that it awaits, which is to be asked next.
-  private final func take(_ reason: CancellationReason) -> AnyLoopTask? {
+  /// A list, since a chain may be longer than the stack. Tasks may await each other in a circle: so many steps that there
+  /// must be one, and each task is asked once more at most.
+  static func ask(_ futures: [AnyFuture], _ reason: CancellationReason) {
+    var next = futures
+    var step = 0
+    var asked: Set<AnyFuture> = []
+    while step < next.count, let task = next[step] as? AnyLoopTask {
+      step += 1
+      if step > task.loop.executor.residents.count, !asked.insert(task).inserted { continue }
+      if !task.isDone { task.take(reason, &next) }
+    }
+  }
+
+  /// Takes note of a request, and passes it on to what it awaits.
+  private final func take(_ reason: CancellationReason, _ next: inout [AnyFuture]) {
     requests.add(1, ordering: .relaxed)
     if self.reason == nil { self.reason = reason }
-    guard hasStarted else {
-      due = .cancellation
-      return nil
-    }
+    guard hasStarted else { return due = .cancellation }
     // The flag is for child tasks and other libraries; their cancellation handlers run here and now.
     swiftTask?.cancel()
     guard let awaited else {
       due = loop.executor.currentTask === self ? .cancellation : max(due, .interruption)
-      return nil
+      return
     }
-    if let inner = awaited as? AnyLoopTask, !inner.isDone { return inner }
     // What has ended already cannot hear it, and its waiter is about to go on.
-    if !awaited.cancel(reason) { due = .cancellation }
-    return nil
+    if !awaited.pass(reason, to: &next) { due = .cancellation }
   }
 }
 

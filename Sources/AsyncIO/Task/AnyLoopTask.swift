@@ -25,6 +25,8 @@ public class AnyLoopTask: AnyFuture, @unchecked Sendable {
 
   final var swiftTask: Task<Void, any Error>?
   final var awaited: AnyFuture?
+  /// Under which name it waits there.
+  final var waitToken: DoneCallbackToken?
   final var due = Due.nothing
   final var hasStarted = false
   final let requests = Atomic<Int>(0)
@@ -59,6 +61,12 @@ public class AnyLoopTask: AnyFuture, @unchecked Sendable {
   package final override func cancel(_ reason: CancellationReason) -> Bool {
     if loop.executor.isHeldByThisThread { return request(reason) }
     return !isDone && loop.executor.post(.callback { _ = self.request(reason) })
+  }
+
+  final override func pass(_ reason: CancellationReason, to next: inout [AnyFuture]) -> Bool {
+    if isDone { return false }
+    next.append(self)
+    return true
   }
 
   // MARK: Life

@@ -32,6 +32,16 @@ public final class LoopTask<Success: Sendable>: AnyLoopTask, Awaitable, @uncheck
     super.init(loop: loop, name: name, site: site)
   }
 
+  /// A task that is cancelled already, and has no body.
+  static func cancelled(
+    on loop: EventLoop, name: String?, _ reason: CancellationReason, _ site: CreationSite
+  ) -> LoopTask {
+    let task = LoopTask(loop: loop, name: name, site: site)
+    task.reason = reason
+    task.endCancelled()
+    return task
+  }
+
   /// The value, of a task that has ended with one. See ``Awaitable/result()``.
   @inlinable
   public func result() throws -> Success {
