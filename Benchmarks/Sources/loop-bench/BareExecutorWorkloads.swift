@@ -15,6 +15,15 @@ enum BareExecutorWorkloads {
     }
   }
 
+  /// Tasks created together, and awaited in turn.
+  static func gather(_ n: Int) -> UInt64 {
+    measured { executor in
+      let sum = Counter()
+      let tasks = (0..<n).map { number in Task(executorPreference: executor) { sum.value += number } }
+      for task in tasks { await task.value }
+    }
+  }
+
   static func pingPong(_ n: Int) -> UInt64 {
     measured { executor in
       let toPing = Mailbox()

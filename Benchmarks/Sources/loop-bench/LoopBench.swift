@@ -44,7 +44,7 @@ struct Kernel: ParsableCommand {
       let (a, b) = (median(ours), median(peer))
       let columns = [
         workload.name.padded(14), workload.operation.padded(16), a.text(width: 8), b.text(width: 10),
-        (a / b).text(width: 8, decimals: 2), workload.target.text(width: 9, decimals: 2), "  " + workload.peerName,
+        workload.target.text(a, b), "  " + workload.peerName,
       ]
       print(columns.joined())
     }
@@ -72,6 +72,16 @@ struct Raw: ParsableCommand {
     let processor = processorNanoseconds() - before
     let n = UInt64(count)
     print("asyncio-swift \(workload.name) \(count) \(count) \(wall / n) \(processor / n) \(peakMemoryKiB())")
+  }
+}
+
+extension Workload.Target {
+  /// What was measured, and what it may be.
+  func text(_ ours: Double, _ peer: Double) -> String {
+    switch self {
+    case .ratio(let most): (ours / peer).text(width: 8, decimals: 2) + most.text(width: 9, decimals: 2)
+    case .difference(let most): (ours - peer).text(width: 5) + " ns" + most.text(width: 6) + " ns"
+    }
   }
 }
 

@@ -3,6 +3,7 @@
 // What is measured: its name, its size, and who can run it.
 
 import CRawLibevent
+
 /// One workload, and how each contender runs `n` operations of it; the result is in nanoseconds for all of them.
 struct Workload: Sendable {
   let name: String
@@ -12,8 +13,17 @@ struct Workload: Sendable {
   let ours: @Sendable (Int) throws -> UInt64
   let peerName: String
   let peer: @Sendable (Int) throws -> UInt64
-  /// The most that ours may take, in units of the peer's time.
-  let target: Double
+  let target: Target
+
+  /// The most that ours may take.
+  enum Target: Sendable, ExpressibleByFloatLiteral {
+    /// In units of the peer's time.
+    case ratio(Double)
+    /// More than the peer's, in nanoseconds an operation.
+    case difference(Double)
+
+    init(floatLiteral value: Double) { self = .ratio(value) }
+  }
 }
 
 extension Workload {
@@ -50,5 +60,14 @@ extension Workload {
     Workload(
       name: "pingpong", operation: "one round trip", defaultCount: 300_000, ours: AsyncIOWorkloads.pingPong,
       peerName: "bare executor", peer: BareExecutorWorkloads.pingPong, target: 0.9),
+    Workload(
+      name: "gather", operation: "one task", defaultCount: 10_000, ours: CombinatorWorkloads.gather,
+      peerName: "bare executor", peer: BareExecutorWorkloads.gather, target: 1.3),
+    Workload(
+      name: "wait-for", operation: "one await", defaultCount: 300_000, ours: CombinatorWorkloads.waitFor,
+      peerName: "ours, without a limit", peer: CombinatorWorkloads.plainAwait, target: .difference(250)),
+    Workload(
+      name: "sleep-gather", operation: "one task (CPU)", defaultCount: 100_000, ours: CombinatorWorkloads.sleepGather,
+      peerName: "asyncio (python3)", peer: PythonWorkloads.sleepGather, target: 0.25),
   ]
 }
