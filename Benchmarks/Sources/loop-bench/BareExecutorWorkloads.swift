@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What Swift's runtime itself costs: the task workloads on a FIFO that is serial and task executor in one, with public API
-// only, and nothing else.
+// What Swift's runtime itself costs: the task workloads on a FIFO that is serial and task executor in one, with public
+// API only, and nothing else.
 
 import Glibc
 

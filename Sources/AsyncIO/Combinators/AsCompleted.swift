@@ -10,13 +10,13 @@
 /// }
 /// ```
 ///
-/// The elements are the very futures and tasks that were given, ended; one that has failed, too: reading it throws. Those that
-/// have ended before come first, in their order. One that is given twice comes once. Nobody is cancelled.
+/// The elements are the very futures and tasks that were given, ended; one that has failed, too: reading it throws.
+/// Those that have ended before come first, in their order. One that is given twice comes once. Nobody is cancelled.
 ///
 /// - Parameters:
 ///   - members: Any number, of one loop. For several types, an array of ``AnyFuture``.
-///   - timeout: How long it may take in all, from this call on, until the last one is waited for. `nil`, and what is beyond 292
-///     years: as long as it takes. What has ended is delivered also after it has passed.
+///   - timeout: How long it may take in all, from this call on, until the last one is waited for. `nil`, and what is
+///     beyond 292 years: as long as it takes. What has ended is delivered also after it has passed.
 /// - Threading: Any thread; the iteration as with ``Awaitable/value``.
 public func asCompleted<Member: AnyFuture>(
   _ members: some Sequence<Member>, timeout: Duration? = nil
@@ -46,8 +46,8 @@ public struct CompletionSequence<Member: AnyFuture>: AsyncSequence, Sendable {
     /// The next one that has ended; `nil` after the last.
     ///
     /// - Cancellation: Throws `CancellationError`. No member is lost: the next call goes on.
-    /// - Throws: ``TimeoutError`` when it would have to wait, and the limit has passed; ``WrongLoopError`` when the members are
-    ///   of several loops, or the caller is a task of another one.
+    /// - Throws: ``TimeoutError`` when it would have to wait, and the limit has passed; ``WrongLoopError`` when the
+    ///   members are of several loops, or the caller is a task of another one.
     public mutating func next() async throws -> Member? { try await next(isolation: #isolation) }
 
     /// The same, in the isolation of the caller.

@@ -4,8 +4,8 @@
 
 /// A wait for other futures and tasks. Subclasses say for which, when it is over, and what a cancel of the caller does.
 ///
-/// It ends with a value when it is over, whatever became of the others, or cancelled. All stored properties belong to the
-/// thread that holds the loop.
+/// It ends with a value when it is over, whatever became of the others, or cancelled. All stored properties belong to
+/// the thread that holds the loop.
 class CombinedWait: AnyFuture, EndObserver, @unchecked Sendable {
   /// Whether a request to cancel has gone on to the others, and their end is waited for.
   final var isAsked = false
@@ -60,7 +60,8 @@ class CombinedWait: AnyFuture, EndObserver, @unchecked Sendable {
     AnyLoopTask.ask(next, reason)
   }
 
-  /// The same in the next turn: this may be the midst of somebody's call that ends a future, and what fails in this turn does.
+  /// The same in the next turn: this may be the midst of somebody's call that ends a future, and what fails in this
+  /// turn does.
   final func abortSoon(_ reason: CancellationReason) {
     loop.executor.ready.append(.callback { [self] in abort(reason) })
   }

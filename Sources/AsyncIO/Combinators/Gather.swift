@@ -2,7 +2,7 @@
 //
 // All values of some awaits, in the order of the arguments.
 
-/// What ``gather(_:onError:)-(A...,_)`` does with the others when one has failed.
+/// What ``gather(_:onError:)-(A,GatherErrorRule)`` does with the others when one has failed.
 public enum GatherErrorRule: Sendable, Hashable {
   /// The error is thrown at once, and the others go on: asyncio's `gather`.
   case othersRunOn
@@ -10,19 +10,24 @@ public enum GatherErrorRule: Sendable, Hashable {
   case cancelOthers
 }
 
-/// Waits for futures and tasks of any types, and returns their values, in the order of the arguments. asyncio's `gather`.
+/// Waits for futures and tasks of any types, and returns their values, in the order of the arguments. asyncio's
+/// `gather`.
 ///
 /// ```swift
 /// let (page, count) = try await gather(loop.createTask { try await load() }, counted)
 /// ```
 ///
-/// The first error is thrown at once. The others go on, unless `onError` says that they are cancelled first; their errors count
-/// as read. One that somebody else cancels counts as failed with `CancellationError`: the caller itself is not cancelled.
+/// The first error is thrown at once. The others go on, unless `onError` says that they are cancelled first; their
+/// errors count as read. One that somebody else cancels counts as failed with `CancellationError`: the caller itself is
+/// not cancelled.
 ///
-/// - Parameter onError: What becomes of the others when one has failed.
+/// - Parameters:
+///   - awaitables: Futures and tasks of one loop; one that is given twice has its value in both places.
+///   - onError: What becomes of the others when one has failed.
 /// - Cancellation: Cancels all, waits until all have ended, and throws `CancellationError`, whatever their outcome.
 /// - Threading: Any thread, as with ``Awaitable/value``.
-/// - Throws: The first error; ``WrongLoopError`` when they are of several loops, or the caller is a task of another one.
+/// - Throws: The first error; ``WrongLoopError`` when they are of several loops, or the caller is a task of another
+///   one.
 /// - Complexity: O(n).
 @discardableResult
 public func gather<each A: Awaitable>(
@@ -35,7 +40,7 @@ public func gather<each A: Awaitable>(
 }
 
 /// Waits for futures and tasks of one type, and returns their values, in their order; of none, at once. See
-/// ``gather(_:onError:)-(A...,_)``.
+/// ``gather(_:onError:)-(A,GatherErrorRule)``.
 @discardableResult
 public func gather<A: Awaitable>(
   _ awaitables: some Sequence<A>, onError: GatherErrorRule = .othersRunOn
@@ -52,7 +57,7 @@ public func gather<A: Awaitable>(
 /// ```
 ///
 /// The bodies start in the next turn, in the caller's isolation: they may use what the caller may use. For all else see
-/// ``gather(_:onError:)-(A...,_)``.
+/// ``gather(_:onError:)-(A,GatherErrorRule)``.
 ///
 /// - Cancellation: Cancels all bodies, waits until all have ended, and throws `CancellationError`.
 /// - Throws: The first error; ``NoRunningLoopError`` when no loop runs on this thread.
@@ -66,8 +71,8 @@ public func gather<Elements: Sequence, Success>(
   return try await gather(tasks, onError: onError).map(\.value)
 }
 
-/// Waits for futures and tasks of any types to end, and returns what became of each, in the order of the arguments: asyncio's
-/// `gather` with `return_exceptions=True`.
+/// Waits for futures and tasks of any types to end, and returns what became of each, in the order of the arguments:
+/// asyncio's `gather` with `return_exceptions=True`.
 ///
 /// A cancelled one is a failure with `CancellationError`. All errors count as read.
 ///
@@ -85,8 +90,8 @@ public func gatherResults<each A: Awaitable>(
   return (repeat outcome(of: each awaitables))
 }
 
-/// Waits for futures and tasks of one type to end, and returns what became of each, in their order; of none, at once. See
-/// ``gatherResults(_:)-(A...)``.
+/// Waits for futures and tasks of one type to end, and returns what became of each, in their order; of none, at once.
+/// See ``gatherResults(_:)->(_,_)``.
 @discardableResult
 public func gatherResults<A: Awaitable>(
   _ awaitables: some Sequence<A>
@@ -96,8 +101,8 @@ public func gatherResults<A: Awaitable>(
   return members.map(outcome(of:))
 }
 
-/// Runs a body for each element, each in a task of its own, and returns what became of each, in the order of the elements. See
-/// ``gather(_:onError:_:)`` and ``gatherResults(_:)-(A...)``.
+/// Runs a body for each element, each in a task of its own, and returns what became of each, in the order of the
+/// elements. See ``gather(_:onError:_:)`` and ``gatherResults(_:)->(_,_)``.
 @discardableResult
 public func gatherResults<Elements: Sequence, Success>(
   _ elements: Elements, _ body: @escaping (Elements.Element) async throws -> Success

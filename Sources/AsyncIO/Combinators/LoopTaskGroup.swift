@@ -12,17 +12,17 @@
 /// }
 /// ```
 ///
-/// When the body or one of the tasks fails, the others are cancelled, the body too, and waited for; then all errors are thrown
-/// in one ``LoopTaskGroupError``. A task that ends cancelled is no failure. The body runs in a task of its own, in the caller's
-/// isolation: it may use what the caller may use.
+/// When the body or one of the tasks fails, the others are cancelled, the body too, and waited for; then all errors are
+/// thrown in one ``LoopTaskGroupError``. A task that ends cancelled is no failure. The body runs in a task of its own,
+/// in the caller's isolation: it may use what the caller may use.
 ///
-/// Swift's own `withThrowingTaskGroup` runs on the loop, too, and is the first choice. This one is for children that are
-/// ``LoopTask``s, with names, values to be read at any time, and cleanup that may await; and for all errors.
+/// Swift's own `withThrowingTaskGroup` runs on the loop, too, and is the first choice. This one is for children that
+/// are ``LoopTask``s, with names, values to be read at any time, and cleanup that may await; and for all errors.
 ///
 /// - Parameter body: It starts in the next turn. The group is good until the function returns.
-/// - Cancellation: Cancels the body; when that ends cancelled, or has ended before, the tasks, too. Waits until all have ended,
-///   and throws `CancellationError`. If something failed meanwhile, the errors are thrown, and the next await throws
-///   `CancellationError`.
+/// - Cancellation: Cancels the body; when that ends cancelled, or has ended before, the tasks, too. Waits until all
+///   have ended, and throws `CancellationError`. If something failed meanwhile, the errors are thrown, and the next
+///   await throws `CancellationError`.
 /// - Threading: On a loop, in a task of it or in any Swift task.
 /// - Throws: ``LoopTaskGroupError``; `CancellationError` when the body ended cancelled; ``NoRunningLoopError``.
 @discardableResult
@@ -63,13 +63,11 @@ public final class LoopTaskGroup {
   /// Whether the group takes no more tasks: it was cancelled, something in it has failed, or it has ended.
   public var isClosed: Bool { wait.isClosed }
 
-  /// Runs a body as a task of the group. It starts in the next turn, in the caller's isolation.
+  /// Runs a body as a task of the group. It starts in the next turn, in the caller's isolation. The name is for
+  /// reports; without one it is `Task-N`.
   ///
-  /// - Parameters:
-  ///   - name: A name for reports; `Task-N` when there is none.
-  ///   - isolation: The caller's; leave it to its default.
-  /// - Returns: The task, which need not be kept. In a group that is closed, the task is cancelled already, and the body never
-  ///   runs.
+  /// - Returns: The task, which need not be kept. In a group that is closed, the task is cancelled already, and the
+  ///   body never runs.
   /// - Precondition: The loop runs on this thread.
   @discardableResult
   public func createTask<Success: Sendable>(

@@ -4,8 +4,8 @@
 
 /// A wait for members.
 ///
-/// The members tell it of their ends, there and then. When it is over it leaves those that have not ended: they do not know of
-/// it any more.
+/// The members tell it of their ends, there and then. When it is over it leaves those that have not ended: they do not
+/// know of it any more.
 ///
 /// Invariant: between `begin` and the end, each member that has not ended has this as an observer, under the token
 /// `firstToken` + its index.
@@ -33,8 +33,9 @@ class MemberWait: CombinedWait, @unchecked Sendable {
 
   /// Waits for members until it is over.
   ///
-  /// - Throws: `CancellationError` when the caller was cancelled, also if it was over by then; ``WrongLoopError`` when the
-  ///   members, or the task that waits, are of several loops; ``AwaitsItselfError`` when the task that waits is a member.
+  /// - Throws: `CancellationError` when the caller was cancelled, also if it was over by then; ``WrongLoopError`` when
+  ///   the members, or the task that waits, are of several loops; ``AwaitsItselfError`` when the task that waits is a
+  ///   member.
   final func run(_ members: [AnyFuture], timeout: Duration? = nil) async throws {
     try start(members, timeout: timeout)
     try await waitUntilDone()

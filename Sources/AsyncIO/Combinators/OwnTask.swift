@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A body in a task of its own, for the functions that take a body and wait for it. A cancel of that task sets Swift's flag
-// there, and not in the caller's task, where nobody could take it back.
+// A body in a task of its own, for the functions that take a body and wait for it. A cancel of that task sets Swift's
+// flag there, and not in the caller's task, where nobody could take it back.
 
 /// Makes a task of the running loop for a body that stays in its caller's isolation, whatever its value.
 ///

@@ -9,10 +9,11 @@
 /// try await shield(order)     // a cancel ends this await, and the order goes on
 /// ```
 ///
-/// What is awaited ends as ever when somebody else cancels it, or when it fails. Its error is reported when nobody reads it,
-/// also after the caller has left.
+/// What is awaited ends as ever when somebody else cancels it, or when it fails. Its error is reported when nobody
+/// reads it, also after the caller has left.
 ///
-/// - Cancellation: Throws `CancellationError` at once. What was awaited goes on, and does not know of the caller any more.
+/// - Cancellation: Throws `CancellationError` at once. What was awaited goes on, and does not know of the caller any
+///   more.
 /// - Threading: Any thread, as with ``Awaitable/value``.
 /// - Throws: What `inner.value` throws.
 @discardableResult
@@ -23,8 +24,8 @@ public func shield<A: Awaitable>(_ inner: A) async throws -> A.Success {
 
 /// Runs a body in a task of its own, waits for it, and keeps a cancel of the caller from it.
 ///
-/// The way for cleanup that a second cancel must not interrupt, and for cleanup that awaits other libraries in a task that was
-/// cancelled: Swift's flag, which cannot be taken back there, is not set in the body's own task.
+/// The way for cleanup that a second cancel must not interrupt, and for cleanup that awaits other libraries in a task
+/// that was cancelled: Swift's flag, which cannot be taken back there, is not set in the body's own task.
 ///
 /// ```swift
 /// } catch {
@@ -35,8 +36,8 @@ public func shield<A: Awaitable>(_ inner: A) async throws -> A.Success {
 ///
 /// The body starts in the next turn, in the caller's isolation, and may use what the caller may use.
 ///
-/// - Cancellation: Throws `CancellationError` at once; the body goes on, to its end. When the caller was cancelled already, and
-///   that request has been delivered, the body is waited for.
+/// - Cancellation: Throws `CancellationError` at once; the body goes on, to its end. When the caller was cancelled
+///   already, and that request has been delivered, the body is waited for.
 /// - Throws: What the body throws; ``NoRunningLoopError`` when no loop runs on this thread.
 @discardableResult
 public func shield<Success>(_ body: @escaping () async throws -> Success) async throws -> Success {

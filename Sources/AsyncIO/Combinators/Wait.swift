@@ -18,12 +18,14 @@ public enum WaitCondition: Sendable, Hashable {
 /// let (done, pending) = try await wait(tasks, timeout: .seconds(1), returnWhen: .firstCompleted)
 /// ```
 ///
-/// No value is read, no error is thrown, and nobody is cancelled. `done` holds all that have ended when the caller goes on.
+/// No value is read, no error is thrown, and nobody is cancelled. `done` holds all that have ended when the caller goes
+/// on.
 ///
 /// - Parameters:
-///   - members: One or more, of one loop; one that is given twice counts once. For several types, an array of ``AnyFuture``.
-///   - timeout: How long it waits at the most; that it passes is no error. Zero or negative: a turn of the loop. `nil`, and
-///     what is beyond 292 years: as long as it takes.
+///   - members: One or more, of one loop; one that is given twice counts once. For several types, an array of
+///     ``AnyFuture``.
+///   - timeout: How long it waits at the most; that it passes is no error. Zero or negative: a turn of the loop. `nil`,
+///     and what is beyond 292 years: as long as it takes.
 ///   - condition: What it waits for.
 /// - Cancellation: Throws `CancellationError` at once; the members go on, and do not know of the caller any more.
 /// - Threading: Any thread, as with ``Awaitable/value``.

@@ -6,20 +6,23 @@ import Synchronization
 
 /// Waits for a future or a task, no longer than a limit. asyncio's `wait_for`.
 ///
-/// When the limit passes, what is awaited is cancelled, with a reason of the kind `deadline`, and its end is waited for. If it
-/// ends cancelled, ``TimeoutError`` is thrown. If it catches the cancel and has a value all the same, that is returned; if it
-/// fails with an error of its own, that is thrown. A value that is there when the limit passes is not lost.
+/// When the limit passes, what is awaited is cancelled, with a reason of the kind `deadline`, and its end is waited
+/// for. If it ends cancelled, ``TimeoutError`` is thrown. If it catches the cancel and has a value all the same, that
+/// is returned; if it fails with an error of its own, that is thrown. A value that is there when the limit passes is
+/// not lost.
 ///
 /// ```swift
 /// let answer = try await waitFor(request, timeout: .seconds(5))
 /// ```
 ///
-/// For a body of code there is ``withTimeout(_:_:)-(Duration?,_)``.
+/// For a body of code there is ``withTimeout(_:_:)-(_,()->Success)``.
 ///
-/// - Parameter timeout: `nil`, and what is beyond 292 years: no limit. Zero or negative: what has not ended is cancelled at
-///   once. (For seconds that came from outside, see `Duration(clampingSeconds:)`.)
-/// - Cancellation: Cancels what is awaited, and waits for its end. When the limit has passed already: throws at once, and does
-///   not wait any longer.
+/// - Parameters:
+///   - awaitable: A future or a task.
+///   - timeout: `nil`, and what is beyond 292 years: no limit. Zero or negative: what has not ended is cancelled at
+///     once. (For seconds that came from outside, see `Duration(clampingSeconds:)`.)
+/// - Cancellation: Cancels what is awaited, and waits for its end. When the limit has passed already: throws at once,
+///   and does not wait any longer.
 /// - Threading: Any thread, as with ``Awaitable/value``.
 /// - Throws: ``TimeoutError``, or what `awaitable.value` throws.
 /// - Complexity: A timer is armed and cancelled; there is no task.
@@ -43,10 +46,11 @@ public struct TimeoutError: Error, Hashable, Sendable, CustomStringConvertible {
   public var description: String { "the time limit has passed" }
 }
 
-/// The limit of one await. It stands beside it, and not in between: an await that ends in time costs what it costs without a
-/// limit, and a timer.
+/// The limit of one await. It stands beside it, and not in between: an await that ends in time costs what it costs
+/// without a limit, and a timer.
 ///
-/// `timer` and `detour` belong to the thread that holds the loop. A caller on another thread has no detour: it waits for the end.
+/// `timer` and `detour` belong to the thread that holds the loop. A caller on another thread has no detour: it waits
+/// for the end.
 @usableFromInline
 final class AwaitLimit: WaitNote, @unchecked Sendable {
   private let future: AnyFuture

@@ -13,17 +13,18 @@ import Synchronization
 /// }
 /// ```
 ///
-/// The body runs in a task of its own, in the caller's isolation: it may use what the caller may use. When the limit passes,
-/// that task is cancelled, with a reason of the kind `deadline`, and its end is waited for. So everything that the body awaits
-/// hears it, in other libraries too; and the caller's task is not cancelled at all: what it awaits afterwards works, in other
-/// libraries too. If the body lets the `CancellationError` pass, ``TimeoutError`` is thrown. If it returns a value, that is
-/// returned; if it throws an error of its own, that is thrown.
+/// The body runs in a task of its own, in the caller's isolation: it may use what the caller may use. When the limit
+/// passes, that task is cancelled, with a reason of the kind `deadline`, and its end is waited for. So everything that
+/// the body awaits hears it, in other libraries too; and the caller's task is not cancelled at all: what it awaits
+/// afterwards works, in other libraries too. If the body lets the `CancellationError` pass, ``TimeoutError`` is thrown.
+/// If it returns a value, that is returned; if it throws an error of its own, that is thrown.
 ///
 /// - Parameters:
-///   - limit: `nil`, and what is beyond 292 years: no limit. Zero or negative: the body is cancelled in its first await.
+///   - limit: `nil`, and what is beyond 292 years: no limit. Zero or negative: the body is cancelled in its first
+///     await.
 ///   - body: It starts in the next turn.
-/// - Cancellation: Cancels the body, and waits for its end. A cancel of the caller wins over the limit: `CancellationError` is
-///   thrown, whichever came first.
+/// - Cancellation: Cancels the body, and waits for its end. A cancel of the caller wins over the limit:
+///   `CancellationError` is thrown, whichever came first.
 /// - Threading: On a loop, in a task of it or in any Swift task.
 /// - Throws: ``TimeoutError``; what the body throws; ``NoRunningLoopError`` when no loop runs on this thread.
 @discardableResult
@@ -33,7 +34,7 @@ public func withTimeout<Success>(
   try await withTimeout(limit) { _ in try await body() }
 }
 
-/// Runs a body, no longer than a limit that it may move; see ``withTimeout(_:_:)-(Duration?,_)`` for all else.
+/// Runs a body, no longer than a limit that it may move; see ``withTimeout(_:_:)-(_,()->Success)`` for all else.
 @discardableResult
 public func withTimeout<Success>(
   _ limit: Duration?, _ body: @escaping (TimeLimit) async throws -> Success
@@ -42,7 +43,8 @@ public func withTimeout<Success>(
   return try await withTimeout(until: limit.map(now.advanced(by:)), body)
 }
 
-/// Runs a body until a point on the loop's clock at the latest; `nil`: no limit. See ``withTimeout(_:_:)-(Duration?,_)``.
+/// Runs a body until a point on the loop's clock at the latest; `nil`: no limit. See
+/// ``withTimeout(_:_:)-(_,()->Success)``.
 @discardableResult
 public func withTimeout<Success>(
   until deadline: EventLoop.Instant?, _ body: @escaping () async throws -> Success
@@ -51,7 +53,7 @@ public func withTimeout<Success>(
 }
 
 /// Runs a body until a point on the loop's clock at the latest, which it may move; `nil`: no limit. See
-/// ``withTimeout(_:_:)-(Duration?,_)``.
+/// ``withTimeout(_:_:)-(_,()->Success)``.
 @discardableResult
 public func withTimeout<Success>(
   until deadline: EventLoop.Instant?, _ body: @escaping (TimeLimit) async throws -> Success
@@ -89,8 +91,8 @@ public struct TimeLimit: Sendable {
     reschedule(until: limit.map(wait.loop.now.advanced(by:)))
   }
 
-  /// Moves it: to a point on the loop's clock; one that has passed means the next turn; `nil`: no limit. Without effect when
-  /// it has passed, or the body has ended.
+  /// Moves it: to a point on the loop's clock; one that has passed means the next turn; `nil`: no limit. Without effect
+  /// when it has passed, or the body has ended.
   public func reschedule(until deadline: EventLoop.Instant?) {
     _ = wait.loop.executor.onLoop { [wait] in wait.move(to: deadline) }
   }

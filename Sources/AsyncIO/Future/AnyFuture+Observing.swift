@@ -46,7 +46,8 @@ extension AnyFuture {
     }
   }
 
-  /// Tells an observer of the end, which has not come yet; there and then, in one order with all others. The loop's thread.
+  /// Tells an observer of the end, which has not come yet; there and then, in one order with all others. The loop's
+  /// thread.
   final func observe(by observer: any EndObserver, _ token: DoneCallbackToken) {
     unsafe observers.add(.observer(observer, token))
   }
@@ -68,7 +69,7 @@ extension AnyFuture {
   final func tell(_ observer: Observers.Observer) {
     switch observer {
     case .continuation(let continuation, _): unsafe continuation.resume()
-    case .elsewhere(let continuation, _): continuation.resume()
+    case .elsewhere(let resume, _): resume()
     case .observer(let observer, let token): if isDone { observer.noteEnd(token) }
     // Closing tells those who wait for what has not ended; its callbacks are dropped.
     case .callback(let token, let callback): if isDone { schedule(token, callback) }
@@ -93,12 +94,5 @@ extension LoopExecutor {
   func makeTokens(_ count: Int) -> DoneCallbackToken {
     defer { lastToken += UInt64(count) }
     return DoneCallbackToken(number: lastToken + 1)
-  }
-
-  /// Lets a continuation wait for the end of a future.
-  func add(_ continuation: UnsafeContinuation<Void, Never>, to future: AnyFuture) -> DoneCallbackToken {
-    let token = makeTokens(1)
-    unsafe future.observers.add(.continuation(continuation, token))
-    return token
   }
 }

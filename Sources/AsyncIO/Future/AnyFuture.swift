@@ -6,12 +6,13 @@ import Synchronization
 
 /// Something that ends once: with a value, an error, or cancelled. A ``Future`` or a ``LoopTask``.
 ///
-/// It belongs to one loop. Reading its state, and cancelling it, is legal from any thread; its callbacks run on its loop.
+/// It belongs to one loop. Reading its state, and cancelling it, is legal from any thread; its callbacks run on its
+/// loop.
 ///
-/// Invariant, and the reason for `@unchecked Sendable`: `state` moves from pending over ending to one of the three ends,
-/// once. The thread that moved it to ending, and no other, writes the outcome (`failure`, `reason`, a subclass's value)
-/// before it moves it to the end; whoever has read an end may read the outcome, which does not change any more. All other
-/// stored properties belong to the thread that holds the loop.
+/// Invariant, and the reason for `@unchecked Sendable`: `state` moves from pending over ending to one of the three
+/// ends, once. The thread that moved it to ending, and no other, writes the outcome (`failure`, `reason`, a subclass's
+/// value) before it moves it to the end; whoever has read an end may read the outcome, which does not change any more.
+/// All other stored properties belong to the thread that holds the loop.
 public class AnyFuture: @unchecked Sendable, CustomStringConvertible {
   enum State: UInt8, AtomicRepresentable {
     case pending, ending, value, error, cancelled
@@ -26,7 +27,8 @@ public class AnyFuture: @unchecked Sendable, CustomStringConvertible {
   final var isAwaitedFromOutside = false
   final var failure: (any Error)?
   final var reason: CancellationReason?
-  // SAFETY: its methods call nobody back, so no access finds another one begun. (The check costs 10 ns, twice an await.)
+  // SAFETY: its methods call nobody back, so no access finds another one begun. (The check costs 10 ns, twice an
+  // await.)
   @exclusivity(unchecked) final var observers = Observers()
   final let site: CreationSite
 
@@ -122,7 +124,8 @@ public class AnyFuture: @unchecked Sendable, CustomStringConvertible {
 
   /// Hears a request that came to a task which awaits it. The loop's thread.
   ///
-  /// - Parameter next: Gets the tasks that are to be asked in its stead, since a chain of them may be longer than the stack.
+  /// - Parameter next: Gets the tasks that are to be asked in its stead, since a chain of them may be longer than the
+  ///   stack.
   /// - Returns: `false` when it has ended already.
   func pass(_ reason: CancellationReason, to next: inout [AnyFuture]) -> Bool { cancel(reason) }
 

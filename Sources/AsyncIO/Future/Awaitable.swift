@@ -12,7 +12,7 @@ public protocol Awaitable<Success>: AnyFuture {
   /// The value.
   ///
   /// - Threading: Any thread.
-  /// - Throws: The error with which it ended, `CancellationError` when it was cancelled, ``InvalidStateError`` while it is
-  ///   pending.
+  /// - Throws: The error with which it ended, `CancellationError` when it was cancelled, ``InvalidStateError`` while it
+  ///   is pending.
   func result() throws -> Success
 }

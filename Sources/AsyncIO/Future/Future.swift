@@ -12,12 +12,12 @@
 /// }
 /// ```
 ///
-/// The first of ``setResult(_:)``, ``setError(_:)`` and `cancel` ends it; those that come later change nothing. An error
-/// that nobody reads is reported when the future goes. A pending future that goes is silent.
+/// The first of ``setResult(_:)``, ``setError(_:)`` and `cancel` ends it; those that come later change nothing. An
+/// error that nobody reads is reported when the future goes. A pending future that goes is silent.
 ///
 /// - Threading: Reading, awaiting, ending and cancelling is legal from any thread.
-/// - Cancellation: A task that is cancelled while it awaits the future cancels the future, as in asyncio; `shield` is the way
-///   to keep it.
+/// - Cancellation: A task that is cancelled while it awaits the future cancels the future, as in asyncio; `shield` is
+///   the way to keep it.
 public final class Future<Success: Sendable>: AnyFuture, Awaitable, @unchecked Sendable {
   // By the invariant of `AnyFuture`: written once, by the one that ends it, before the end can be seen.
   // SAFETY: so no read finds a write begun.

@@ -17,8 +17,9 @@ protocol EndObserver: AnyObject {
 struct Observers {
   @safe enum Observer {
     case continuation(UnsafeContinuation<Void, Never>, DoneCallbackToken)
-    /// Of a Swift task on another thread.
-    case elsewhere(CheckedContinuation<Void, Never>, DoneCallbackToken)
+    /// What resumes a Swift task on another thread. (Not its checked continuation, whose size only the runtime knows: no
+    /// future's layout would be known to the compiler, and each await would take half as long again.)
+    case elsewhere(() -> Void, DoneCallbackToken)
     case callback(DoneCallbackToken, Callback)
     case observer(any EndObserver, DoneCallbackToken)
     /// A callback whose future has ended, and which waits in the FIFO.

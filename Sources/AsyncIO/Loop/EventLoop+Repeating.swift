@@ -7,7 +7,8 @@ extension EventLoop {
   ///
   /// The beats are at fixed distances from the call: a beat that comes late does not put off those after it. What
   /// happens to beats that were missed, because something held the loop up for longer than an interval, `missed` says.
-  /// A callback that throws is reported to the exception handler, and the beats go on.
+  /// A callback that throws is reported to the exception handler, and the beats go on. It gets the timer, so that it can
+  /// end it. An interval that is not above zero stops the program.
   ///
   /// ```swift
   /// var beats = 0
@@ -17,10 +18,6 @@ extension EventLoop {
   /// }
   /// ```
   ///
-  /// - Parameters:
-  ///   - interval: The distance of two beats; more than zero.
-  ///   - missed: What to do about beats that were missed.
-  ///   - callback: Gets the timer, so that it can end it.
   /// - Returns: The timer, which need not be kept.
   @discardableResult
   public func callEvery(

@@ -9,8 +9,8 @@ extension Awaitable {
   ///
   /// - Cancellation: Cancels what is awaited, and throws `CancellationError` once that has ended; `shield` keeps it.
   /// - Threading: Any thread. In a task of another loop: ``WrongLoopError``.
-  /// - Throws: The error with which it ended, or `CancellationError`; ``LoopClosedError`` when its loop was closed before the
-  ///   end; ``AwaitsItselfError`` in a task that awaits itself.
+  /// - Throws: The error with which it ended, or `CancellationError`; ``LoopClosedError`` when its loop was closed
+  ///   before the end; ``AwaitsItselfError`` in a task that awaits itself.
   @inlinable
   public var value: Success {
     get async throws {
@@ -41,7 +41,8 @@ extension AnyFuture {
     unsafe await withUnsafeContinuation { continuation in
       // Asked again: a body that is not isolated to the loop has made a trip through the queue since.
       if isDone { return unsafe continuation.resume() }
-      unsafe task.waitToken = executor.add(continuation, to: self)
+      task.waitToken = executor.makeTokens(1)
+      unsafe observers.add(.continuation(continuation, task.waitToken))
     }
     try task.didWait(for: self)
   }
@@ -51,7 +52,8 @@ extension AnyFuture {
   final func waitFromOutside() async throws {
     let executor = loop.executor
     if executor.isHeldByThisThread && !executor.isPreferredByThisTask {
-      // It is isolated to the loop, and no more: each of its suspensions would end on the global pool, and go on from there.
+      // It is isolated to the loop, and no more: each of its suspensions would end on the global pool, and go on from
+      // there.
       try await withTaskExecutorPreference(executor) { try await waitCancellably() }
     } else {
       try await waitCancellably()
@@ -70,15 +72,13 @@ extension AnyFuture {
   final func waitUncancellably() async throws {
     if loop.executor.isHeldByThisThread {
       unsafe await withUnsafeContinuation { continuation in
-        unsafe addOutsider(.continuation(continuation, loop.executor.makeTokens(1)))
+        addOutsider { unsafe .continuation(continuation, $0) }
       }
     } else {
-      // Checked for the thread sanitizer's sake. The loop may resume it before it is suspended; the runtime does not tell the
-      // sanitizer then what comes after what, which takes a resumption in code that it sees into for a race.
+      // Checked for the thread sanitizer's sake. The loop may resume it before it is suspended; the runtime does not
+      // tell the sanitizer then what comes after what, which takes a resumption in code that it sees into for a race.
       await withCheckedContinuation { continuation in
-        let isTaken = loop.executor.onLoop { [self] in
-          addOutsider(.elsewhere(continuation, loop.executor.makeTokens(1)))
-        }
+        let isTaken = loop.executor.onLoop { [self] in addOutsider { .elsewhere({ continuation.resume() }, $0) } }
         if !isTaken { continuation.resume() }
       }
     }
@@ -86,7 +86,8 @@ extension AnyFuture {
   }
 
   /// The loop's thread.
-  private final func addOutsider(_ observer: Observers.Observer) {
+  private final func addOutsider(_ named: (DoneCallbackToken) -> Observers.Observer) {
+    let observer = named(loop.executor.makeTokens(1))
     if isDone || loop.isClosing { return tell(observer) }
     unsafe observers.add(observer)
     isAwaitedFromOutside = true
@@ -115,10 +116,10 @@ extension AnyLoopTask {
 
   /// Lets it await another future in the place of the one that it awaits, which has not ended. The loop's thread.
   final func awaitInstead(_ other: AnyFuture) {
-    guard let awaited, let waitToken, case .continuation(let continuation, _)? = awaited.stopObserving(waitToken)
-    else { return }
+    guard let awaited, case .continuation(let continuation, _)? = awaited.stopObserving(waitToken) else { return }
     self.awaited = other
-    unsafe self.waitToken = loop.executor.add(continuation, to: other)
+    waitToken = loop.executor.makeTokens(1)
+    unsafe other.observers.add(.continuation(continuation, waitToken))
   }
 
   /// On a loop that was closed, a request that is due is still delivered; but nothing else will ever come.

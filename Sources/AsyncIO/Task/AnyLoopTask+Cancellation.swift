@@ -5,14 +5,15 @@
 import Synchronization
 
 extension AnyLoopTask {
-  /// How many cancel requests are in force: those that came, less those that ``uncancel(isolation:)`` took back. Any thread.
+  /// How many cancel requests are in force: those that came, less those that ``uncancel(isolation:)`` took back. Any
+  /// thread.
   public final var cancelling: Int { requests.load(ordering: .relaxed) }
 
   /// Takes back one cancel request, for a block that has cancelled its own task and has dealt with it: asyncio's
   /// `uncancel`.
   ///
-  /// With the last one, a request that has not been delivered yet is dropped: no await will throw for it. Swift's own flag
-  /// (`Task.isCancelled`) cannot be taken back once it is set.
+  /// With the last one, a request that has not been delivered yet is dropped: no await will throw for it. Swift's own
+  /// flag (`Task.isCancelled`) cannot be taken back once it is set.
   ///
   /// - Parameter isolation: The loop, on which alone this can be called; leave it to its default.
   /// - Returns: How many are still in force. Never below 0; without effect on a task that has ended.
@@ -29,7 +30,8 @@ extension AnyLoopTask {
     return count - 1
   }
 
-  /// Asks for a request again that a wait has heard and has not delivered: the next await is interrupted. The loop's thread.
+  /// Asks for a request again that a wait has heard and has not delivered: the next await is interrupted. The loop's
+  /// thread.
   final func oweAgain() { if cancelling > 0 { due = .cancellation } }
 
   /// Delivers a request. The loop's thread.
@@ -43,8 +45,8 @@ extension AnyLoopTask {
 
   /// Delivers a request to tasks, and to those that they await. The loop's thread.
   ///
-  /// A list, since a chain may be longer than the stack. Tasks may await each other in a circle: so many steps that there
-  /// must be one, and each task is asked once more at most.
+  /// A list, since a chain may be longer than the stack. Tasks may await each other in a circle: so many steps that
+  /// there must be one, and each task is asked once more at most.
   static func ask(_ futures: [AnyFuture], _ reason: CancellationReason) {
     var next = futures
     var step = 0

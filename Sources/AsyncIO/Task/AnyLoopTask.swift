@@ -6,10 +6,10 @@ import Synchronization
 
 /// A task of a loop, whatever its value. See ``LoopTask``.
 ///
-/// Invariant: from `start` to its end the task is in the loop's registry, under the identity of its Swift task. While the
-/// body waits in an await of ours, `awaited` is what it waits for. `due` says what is still owed of a cancel request:
-/// nothing, a throw at the next await of ours, or that and the end of the task. All of that belongs to the thread that holds
-/// the loop.
+/// Invariant: from `start` to its end the task is in the loop's registry, under the identity of its Swift task. While
+/// the body waits in an await of ours, `awaited` is what it waits for. `due` says what is still owed of a cancel
+/// request: nothing, a throw at the next await of ours, or that and the end of the task. All of that belongs to the
+/// thread that holds the loop.
 public class AnyLoopTask: AnyFuture, @unchecked Sendable {
   /// What a cancel request still owes.
   enum Due: UInt8 {
@@ -26,7 +26,7 @@ public class AnyLoopTask: AnyFuture, @unchecked Sendable {
   final var swiftTask: Task<Void, any Error>?
   final var awaited: AnyFuture?
   /// Under which name it waits there.
-  final var waitToken: DoneCallbackToken?
+  final var waitToken = DoneCallbackToken(number: 0)
   final var due = Due.nothing
   final var hasStarted = false
   final let requests = Atomic<Int>(0)

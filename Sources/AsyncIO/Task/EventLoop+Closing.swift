@@ -7,11 +7,11 @@ import Synchronization
 extension EventLoop {
   /// Closes the loop: everything that is pending is let go of, and its descriptors are given back.
   ///
-  /// Tasks that have not ended are reported. Each is cancelled, runs on to its next await that would wait for something, and
-  /// stays there for ever (a coroutine of Python gets `GeneratorExit` in this place); one that is inside of an await of another
-  /// library goes on with that. Those who await from outside get ``LoopClosedError``. What is ready already runs;
-  /// timers, watches, signal handlers, and what is scheduled meanwhile, are dropped. Afterwards scheduling fails, with ``LoopClosedError`` or with a report. Closing a closed loop does
-  /// nothing.
+  /// Tasks that have not ended are reported. Each is cancelled, runs on to its next await that would wait for
+  /// something, and stays there for ever (a coroutine of Python gets `GeneratorExit` in this place); one that is inside
+  /// of an await of another library goes on with that. Those who await from outside get ``LoopClosedError``. What is
+  /// ready already runs; timers, watches, signal handlers, and what is scheduled meanwhile, are dropped. Afterwards
+  /// scheduling fails, with ``LoopClosedError`` or with a report. Closing a closed loop does nothing.
   ///
   /// - Precondition: The loop is not running.
   @available(*, noasync, message: "it runs what is left of the loop's tasks on this thread")

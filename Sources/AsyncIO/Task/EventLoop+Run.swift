@@ -14,18 +14,19 @@ extension EventLoop {
   /// }
   /// ```
   ///
-  /// When the body has ended, the tasks that are left are cancelled and awaited, errors that nobody reads are reported, and the
-  /// loop is closed. On the main thread, where the process has no handler of its own for it, the first SIGINT cancels the
-  /// body's task, and a second one ends the process at once. On the main thread the loop serves the main actor, too.
+  /// When the body has ended, the tasks that are left are cancelled and awaited, errors that nobody reads are reported,
+  /// and the loop is closed. On the main thread, where the process has no handler of its own for it, the first SIGINT
+  /// cancels the body's task, and a second one ends the process at once. On the main thread the loop serves the main
+  /// actor, too.
   ///
   /// - Parameters:
   ///   - configuration: How the loop is to be.
-  ///   - grace: How long the tasks that are left may take to end after their cancel; `nil`: as long as they do. What has not
-  ///     ended then is reported, and left behind.
+  ///   - grace: How long the tasks that are left may take to end after their cancel; `nil`: as long as they do. What
+  ///     has not ended then is reported, and left behind.
   ///   - main: The body. It gets the loop, isolated.
   /// - Returns: The body's value.
-  /// - Throws: The body's error; `CancellationError` when it ended cancelled; ``LoopStateError`` when a loop runs on this
-  ///   thread already; ``SystemError`` when there are no descriptors left.
+  /// - Throws: The body's error; `CancellationError` when it ended cancelled; ``LoopStateError`` when a loop runs on
+  ///   this thread already; ``SystemError`` when there are no descriptors left.
   @available(*, noasync, message: "it blocks the thread; make a LoopThread, or call it from a synchronous main")
   @discardableResult
   public static func run<Success: Sendable>(
@@ -47,8 +48,8 @@ extension EventLoop {
   /// Runs the loop on this thread until a body has ended. Tasks that are left stay, for the next run.
   ///
   /// - Returns: The body's value.
-  /// - Throws: The body's error; `CancellationError` when it ended cancelled; ``LoopStateError`` when the loop runs, was closed,
-  ///   or was stopped before the body had ended: that is alive then, and among ``allTasks``.
+  /// - Throws: The body's error; `CancellationError` when it ended cancelled; ``LoopStateError`` when the loop runs,
+  ///   was closed, or was stopped before the body had ended: that is alive then, and among ``allTasks``.
   @available(*, noasync, message: "it blocks the thread; make a LoopThread, or call it from a synchronous main")
   @discardableResult
   public nonisolated func runUntilComplete<Success: Sendable>(

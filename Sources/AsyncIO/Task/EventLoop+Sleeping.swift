@@ -4,8 +4,8 @@
 
 /// Waits for a while, by a timer of the running loop. asyncio's `sleep`.
 ///
-/// - Parameter duration: Zero or negative: gives the turn to all that is ready, and goes on in the next. Beyond 292 years:
-///   never ends.
+/// - Parameter duration: Zero or negative: gives the turn to all that is ready, and goes on in the next. Beyond 292
+///   years: never ends.
 /// - Cancellation: Removes the timer, and throws `CancellationError`.
 /// - Throws: ``NoRunningLoopError`` when no loop runs on this thread.
 public func sleep(for duration: Duration) async throws {
@@ -42,8 +42,8 @@ extension EventLoop {
     try await future.value
   }
 
-  /// A loop's clock, for code that is generic over clocks: monotonic, in nanoseconds, standing still while the machine is
-  /// suspended.
+  /// A loop's clock, for code that is generic over clocks: monotonic, in nanoseconds, standing still while the machine
+  /// is suspended.
   public struct Clock: _Concurrency.Clock, Sendable {
     let loop: EventLoop
 

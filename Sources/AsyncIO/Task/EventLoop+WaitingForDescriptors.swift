@@ -7,8 +7,8 @@ public import SystemPackage
 extension EventLoop {
   /// Waits until a descriptor is readable: data, the end of the stream, a hang-up or an error.
   ///
-  /// It stands beside the callbacks of ``addReader(_:_:)``, and beside other waits: all are told. The descriptor stays the
-  /// caller's, who does not close it during the wait.
+  /// It stands beside the callbacks of ``addReader(_:_:)``, and beside other waits: all are told. The descriptor stays
+  /// the caller's, who does not close it during the wait.
   ///
   /// - Cancellation: Ends the watch, and throws `CancellationError`. No data is lost, since none is read.
   /// - Throws: As ``addReader(_:_:)``.

@@ -14,14 +14,15 @@
 /// }
 /// ```
 ///
-/// The body starts in the next turn, and runs on the loop, in its isolation: it shares the state of the code that made it.
-/// It is a Swift task: `async let`, task groups and other libraries' awaits work in it. The loop holds the task until it
-/// ends. An error that nobody reads is reported when the task goes.
+/// The body starts in the next turn, and runs on the loop, in its isolation: it shares the state of the code that made
+/// it. It is a Swift task: `async let`, task groups and other libraries' awaits work in it. The loop holds the task
+/// until it ends. An error that nobody reads is reported when the task goes.
 ///
-/// - Cancellation: `cancel` interrupts one await: the one that the body is in, or else its next one that suspends. What is
-///   awaited there is cancelled too, down to the innermost; the await throws `CancellationError`. A body that has not started
-///   never runs. A body that catches the error goes on, and its next awaits work; it may return a value. One that throws
-///   `CancellationError` ends cancelled. A body that cancels itself, and ends without another await, ends cancelled.
+/// - Cancellation: `cancel` interrupts one await: the one that the body is in, or else its next one that suspends. What
+///   is awaited there is cancelled too, down to the innermost; the await throws `CancellationError`. A body that has
+///   not started never runs. A body that catches the error goes on, and its next awaits work; it may return a value.
+///   One that throws `CancellationError` ends cancelled. A body that cancels itself, and ends without another await,
+///   ends cancelled.
 /// - Threading: Reading, awaiting and cancelling is legal from any thread.
 public final class LoopTask<Success: Sendable>: AnyLoopTask, Awaitable, @unchecked Sendable {
   // By the invariant of `AnyFuture`: written once, by the one that ends it, before the end can be seen.
@@ -62,11 +63,11 @@ public final class LoopTask<Success: Sendable>: AnyLoopTask, Awaitable, @uncheck
 extension EventLoop {
   /// Runs a body as a task of this loop.
   ///
-  /// The body starts in the next turn, in the order of creation; it inherits the caller's isolation and task-locals. The name
-  /// is for reports; without one it is `Task-N`.
+  /// The body starts in the next turn, in the order of creation; it inherits the caller's isolation and task-locals.
+  /// The name is for reports; without one it is `Task-N`.
   ///
-  /// - Returns: The task, which need not be kept. On a loop that is closed, or being closed, it is cancelled already, which
-  ///   is reported.
+  /// - Returns: The task, which need not be kept. On a loop that is closed, or being closed, it is cancelled already,
+  ///   which is reported.
   @discardableResult @inlinable
   public func createTask<Success: Sendable>(
     name: String? = nil, fileID: StaticString = #fileID, line: UInt = #line,
@@ -74,8 +75,8 @@ extension EventLoop {
   ) -> LoopTask<Success> {
     let task = LoopTask<Success>(loop: self, name: name, site: CreationSite(fileID, line))
     guard accepts(task) else { return task }
-    // Isolated to the loop from its first instruction, so the body's start is no second trip through the queue. And the error
-    // is thrown on though nobody reads it there: a closure that cannot throw costs a reabstraction, about 90 ns.
+    // Isolated to the loop from its first instruction, so the body's start is no second trip through the queue. And the
+    // error is thrown on though nobody reads it there: a closure that cannot throw costs a reabstraction, about 90 ns.
     let operation = confined {
       guard task.begin() else { return }
       do {
@@ -92,7 +93,8 @@ extension EventLoop {
   /// The executor, by the name that inlined code may use.
   @usableFromInline nonisolated var preference: any TaskExecutor { executor }
 
-  /// Whether tasks can be made: not on a closed loop, nor by what the closing runs, which would leave them at their first wait.
+  /// Whether tasks can be made: not on a closed loop, nor by what the closing runs, which would leave them at their
+  /// first wait.
   @usableFromInline
   func accepts(_ task: AnyLoopTask) -> Bool {
     guard isClosing else { return true }
@@ -106,7 +108,8 @@ extension EventLoop {
   }
 }
 
-/// A closure with the isolation of the place where it stands, which `Task.init(executorPreference:)` alone does not give it.
+/// A closure with the isolation of the place where it stands, which `Task.init(executorPreference:)` alone does not
+/// give it.
 @usableFromInline
 func confined(
   @_inheritActorContext(always) _ body: sending @escaping @isolated(any) () async throws -> Void

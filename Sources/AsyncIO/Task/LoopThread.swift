@@ -91,8 +91,8 @@ public final class LoopThread: Sendable {
 
   /// Cancels the loop's tasks, waits for them, closes the loop, and waits for the thread's end.
   ///
-  /// - Parameter grace: How long the tasks may take to end; `nil`: as long as they do. What has not ended then is reported, and
-  ///   left behind. The first call's counts.
+  /// - Parameter grace: How long the tasks may take to end; `nil`: as long as they do. What has not ended then is
+  ///   reported, and left behind. The first call's counts.
   /// - Cancellation: Not heard: the thread's end is near.
   public func shutdown(grace: Duration? = nil) async {
     state.withLock { state in

@@ -3,8 +3,8 @@
 // Which tasks a loop has, and which of them is running.
 
 extension LoopExecutor {
-  /// The task of this loop whose code is running on this thread; `nil` in a plain callback, and in a Swift task that is no
-  /// task of ours (a child in a group, a task of another library).
+  /// The task of this loop whose code is running on this thread; `nil` in a plain callback, and in a Swift task that is
+  /// no task of ours (a child in a group, a task of another library).
   ///
   /// The thread must hold the loop.
   var currentTask: AnyLoopTask? {

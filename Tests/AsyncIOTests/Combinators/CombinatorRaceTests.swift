@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An end, a limit, a cancel of the caller and a cancel by somebody else: in one turn, in every order. What comes of two of them
-// is in the table of the article, which these tests read.
+// An end, a limit, a cancel of the caller and a cancel by somebody else: in one turn, in every order. What comes of two
+// of them is in the table of the article, which these tests read.
 
 import Foundation
 import Testing
