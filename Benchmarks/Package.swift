@@ -8,11 +8,12 @@ let package = Package(
   dependencies: [
     .package(name: "swift-asyncio", path: ".."),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
   ],
   targets: [
     .systemLibrary(
       name: "CEvent", pkgConfig: "libevent_core", providers: [.apt(["libevent-dev"])]),
-    // The peer: the same workloads in C on libevent, with nothing in between.
+    // A peer: the same workloads in C on libevent, with nothing in between.
     .target(name: "CRawLibevent", dependencies: ["CEvent"]),
     .executableTarget(
       name: "loop-bench",
@@ -20,7 +21,11 @@ let package = Package(
         "CRawLibevent",
         .product(name: "AsyncIO", package: "swift-asyncio"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOPosix", package: "swift-nio"),
       ],
+      // Inside of the program, which can then be moved.
+      resources: [.embedInCode("Peers/asyncio_raw.py")],
       swiftSettings: [.enableUpcomingFeature("NonisolatedNonsendingByDefault")]),
   ],
   swiftLanguageModes: [.v6]

@@ -2,6 +2,7 @@
 
 #define _GNU_SOURCE
 #include "raw_libevent.h"
+#include "stopwatch.h"
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
@@ -9,14 +10,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
-
-static uint64_t now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static struct event_base *make_base(void) {
   struct event_config *config = event_config_new();
@@ -38,18 +32,18 @@ static void count_down(evutil_socket_t fd, short what, void *context) {
   if (--count->left == 0) event_base_loopbreak(count->base);
 }
 
-uint64_t raw_soon_batch(uint64_t n) {
+struct raw_reading raw_soon_batch(uint64_t n) {
   struct event_base *base = make_base();
   struct event *events = calloc(n, sizeof *events);
   struct count count = {base, n};
-  uint64_t start = now();
+  struct raw_reading start = start_watch();
   // Assigned here, since the other side makes its entries here, too.
   for (uint64_t i = 0; i < n; i++) {
     event_assign(&events[i], base, -1, 0, count_down, &count);
     event_active(&events[i], EV_TIMEOUT, 0);
   }
   event_base_loop(base, EVLOOP_NO_EXIT_ON_EMPTY);
-  uint64_t taken = now() - start;
+  struct raw_reading taken = since(start);
   free(events);
   event_base_free(base);
   return taken;
@@ -71,13 +65,13 @@ static void next_link(evutil_socket_t fd, short what, void *context) {
   }
 }
 
-uint64_t raw_soon_chain(uint64_t n) {
+struct raw_reading raw_soon_chain(uint64_t n) {
   struct chain chain = {make_base(), {{{0}}}, n};
   event_assign(&chain.event, chain.base, -1, 0, next_link, &chain);
-  uint64_t start = now();
+  struct raw_reading start = start_watch();
   event_active(&chain.event, EV_TIMEOUT, 0);
   event_base_loop(chain.base, EVLOOP_NO_EXIT_ON_EMPTY);
-  uint64_t taken = now() - start;
+  struct raw_reading taken = since(start);
   event_base_free(chain.base);
   return taken;
 }
@@ -146,7 +140,7 @@ static void consume(evutil_socket_t fd, short what, void *context) {
   }
 }
 
-uint64_t raw_threadsafe(uint64_t n) {
+struct raw_reading raw_threadsafe(uint64_t n) {
   struct queue queue = {.n = n};
   pthread_mutex_init(&queue.lock, NULL);
   queue.last = &queue.first;
@@ -156,10 +150,10 @@ uint64_t raw_threadsafe(uint64_t n) {
   event_add(event, NULL);
   pthread_t thread;
   pin_to_core(0);
-  uint64_t start = now();
+  struct raw_reading start = start_watch();
   pthread_create(&thread, NULL, produce, &queue);
   event_base_loop(queue.count.base, 0);
-  uint64_t taken = now() - start;
+  struct raw_reading taken = since(start);
   pthread_join(thread, NULL);
   pin_to_core(-1);
   event_free(event);

@@ -1,17 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 #include "raw_libevent.h"
+#include "stopwatch.h"
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <stdlib.h>
-#include <time.h>
-
-static uint64_t now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static uint64_t next_random(uint64_t *state) {
   *state = *state * 6364136223846793005u + 1442695040888963407u;
@@ -37,12 +31,12 @@ static struct timers make_timers(uint64_t n, uint64_t events) {
 }
 
 // Runs a callback in the loop's first turn, and the loop until somebody stops it; then frees everything.
-static uint64_t run(struct timers *timers, event_callback_fn first) {
+static struct raw_reading run(struct timers *timers, event_callback_fn first) {
   event_assign(&timers->turn, timers->base, -1, 0, first, timers);
   event_active(&timers->turn, EV_TIMEOUT, 0);
-  uint64_t start = now();
+  struct raw_reading start = start_watch();
   event_base_loop(timers->base, EVLOOP_NO_EXIT_ON_EMPTY);
-  uint64_t taken = now() - start;
+  struct raw_reading taken = since(start);
   event_base_free(timers->base);
   free(timers->events);
   return taken;
@@ -66,7 +60,7 @@ static void arm_all(evutil_socket_t fd, short what, void *context) {
   for (uint64_t i = 0; i < timers->n; i++) add(timers, i, fired, next_random(&timers->random) % 50000);
 }
 
-uint64_t raw_timers_fire(uint64_t n) {
+struct raw_reading raw_timers_fire(uint64_t n) {
   struct timers timers = make_timers(n, n);
   return run(&timers, arm_all);
 }
@@ -81,7 +75,7 @@ static void arm_and_cancel(evutil_socket_t fd, short what, void *context) {
   event_base_loopbreak(timers->base);
 }
 
-uint64_t raw_timers_cancel(uint64_t n, const uint32_t *permutation) {
+struct raw_reading raw_timers_cancel(uint64_t n, const uint32_t *permutation) {
   struct timers timers = make_timers(n, n);
   timers.permutation = permutation;
   return run(&timers, arm_and_cancel);
@@ -102,7 +96,7 @@ static void push_back(evutil_socket_t fd, short what, void *context) {
   }
 }
 
-uint64_t raw_timers_churn(uint64_t n) {
+struct raw_reading raw_timers_churn(uint64_t n) {
   struct timers timers = make_timers(n, idle_timeouts);
   for (uint64_t i = 0; i < idle_timeouts; i++) add(&timers, i, fired, 30000000);
   return run(&timers, push_back);

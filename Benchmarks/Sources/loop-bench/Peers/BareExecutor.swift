@@ -3,11 +3,19 @@
 // What Swift's runtime itself costs: the task workloads on a FIFO that is serial and task executor in one, with public
 // API only, and nothing else.
 
-import Glibc
+extension Contender {
+  static let bareExecutor = Contender(
+    name: "bare-executor",
+    work: .here([
+      "spawn-await": BareExecutorTasks.spawnAwait,
+      "pingpong": BareExecutorTasks.pingPong,
+      "gather": BareExecutorTasks.gather,
+    ]))
+}
 
-enum BareExecutorWorkloads {
-  static func spawnAwait(_ n: Int) -> UInt64 {
-    measured { executor in
+private enum BareExecutorTasks {
+  static func spawnAwait(_ n: Int) -> Reading {
+    measured(n) { executor in
       let counter = Counter()
       for _ in 0..<n {
         await Task(executorPreference: executor) { counter.value += 1 }.value
@@ -15,17 +23,8 @@ enum BareExecutorWorkloads {
     }
   }
 
-  /// Tasks created together, and awaited in turn.
-  static func gather(_ n: Int) -> UInt64 {
-    measured { executor in
-      let sum = Counter()
-      let tasks = (0..<n).map { number in Task(executorPreference: executor) { sum.value += number } }
-      for task in tasks { await task.value }
-    }
-  }
-
-  static func pingPong(_ n: Int) -> UInt64 {
-    measured { executor in
+  static func pingPong(_ n: Int) -> Reading {
+    measured(n) { executor in
       let toPing = Mailbox()
       let toPong = Mailbox()
       let pong = Task(executorPreference: executor) {
@@ -42,17 +41,35 @@ enum BareExecutorWorkloads {
     }
   }
 
-  private static func measured(_ body: @escaping @Sendable (BareExecutor) async -> Void) -> UInt64 {
+  static func gather(_ n: Int) -> Reading {
+    measured(n) { executor in
+      let counter = Counter()
+      for start in stride(from: 0, to: n, by: gathered) {
+        let tasks = (start..<min(start + gathered, n)).map { number in
+          Task(executorPreference: executor) { counter.value += number }
+        }
+        for task in tasks { await task.value }
+      }
+    }
+  }
+
+  private static func measured(
+    _ n: Int, _ body: @escaping @Sendable (BareExecutor) async -> Void
+  ) -> Reading {
     let executor = BareExecutor()
-    let result = Counter()
+    let result = Outcome()
     Task(executorPreference: executor) {
-      let start = monotonicNanoseconds()
+      let watch = Stopwatch()
       await body(executor)
-      result.value = Int(monotonicNanoseconds() - start)
+      result.reading = watch.reading(n)
       executor.isDone = true
     }
     executor.run()
-    return UInt64(result.value)
+    return result.reading
+  }
+
+  private final class Outcome: @unchecked Sendable {
+    var reading = Reading(operations: 0, wall: 0, processor: 0)
   }
 }
 

@@ -4,7 +4,6 @@
 
 import ArgumentParser
 import AsyncIO
-import Glibc
 
 struct IdleTaskMemory: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -35,7 +34,7 @@ struct IdleTaskMemory: ParsableCommand {
       return (ours / n, idleTasksOfBareExecutor(n) / n)
     }
     print("workload          op        ours bytes  peer bytes  target  peer")
-    let columns = [ours, peer].map { Double($0).text(width: 12) } + [Double(Self.target).text(width: 8)]
+    let columns = [ours, peer].map { String($0).padded(left: 12) } + [String(Self.target).padded(left: 8)]
     print("idle-task-memory  one task" + columns.joined() + "  bare executor, an unsafe continuation")
     if ours > Self.target { throw ExitCode.failure }
   }
@@ -57,14 +56,4 @@ private func idleTasksOfBareExecutor(_ n: Int) -> Int {
 
 private final class Waiting: @unchecked Sendable {
   var all: [UnsafeContinuation<Void, Never>] = []
-}
-
-/// The memory that this process has now.
-private func residentBytes() -> Int {
-  let file = open("/proc/self/statm", O_RDONLY)
-  defer { close(file) }
-  var bytes = [UInt8](repeating: 0, count: 256)
-  let count = max(0, read(file, &bytes, bytes.count))
-  let pages = String(decoding: bytes[..<count], as: UTF8.self).split(separator: " ").dropFirst().first
-  return (pages.flatMap { Int($0) } ?? 0) * sysconf(Int32(_SC_PAGESIZE))
 }
