@@ -10,7 +10,7 @@ struct LoopBench: ParsableCommand {
     commandName: "loop-bench",
     abstract: "Measures AsyncIO beside its peers, in one run.",
     subcommands: [
-      All.self, Kernel.self, Timers.self, Tasks.self, Raw.self, Lateness.self, TimerMemory.self,
+      All.self, Kernel.self, Timers.self, Tasks.self, Raw.self, Plot.self, Lateness.self, TimerMemory.self,
       IdleTaskMemory.self,
     ],
     defaultSubcommand: Kernel.self)

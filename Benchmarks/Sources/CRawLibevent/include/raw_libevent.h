@@ -35,4 +35,7 @@ struct raw_reading raw_timers_churn(uint64_t n);
 // the time differs by half: a comparison has to say which.
 void pin_to_core(int core);
 
+// Gives what was freed, and malloc keeps for the next who asks, back to the system.
+void give_back_freed_memory(void);
+
 #endif

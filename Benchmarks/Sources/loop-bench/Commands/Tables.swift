@@ -39,7 +39,7 @@ struct TableOptions: ParsableArguments {
   @Option(help: "Only this workload; may be repeated.")
   var only: [String] = []
 
-  @Option(help: "Only this contender beside ours; may be repeated. There are: \(Contender.all.map(\.name).joined(separator: ", ")).")
+  @Option(help: "Only this contender beside ours; may be repeated: \(Contender.names).")
   var peer: [String] = []
 
   @Option(help: "A file for all measurements.", completion: .file(extensions: ["json"]))
@@ -98,8 +98,10 @@ extension Workload {
 }
 
 extension Contender {
+  static var names: String { all.map(\.name).joined(separator: ", ") }
+
   static func required(_ name: String) throws -> Contender {
     if let contender = named(name) { return contender }
-    throw ValidationError("no contender '\(name)'; there are \(all.map(\.name).joined(separator: ", "))")
+    throw ValidationError("no contender '\(name)'; there are \(names)")
   }
 }

@@ -10,15 +10,16 @@ import NIOPosix
 extension Contender {
   static let nio = Contender(
     name: "nio",
-    work: .here([
-      "soon-batch": NIOCallbacks.batch,
-      "soon-chain": NIOCallbacks.chain,
-      "threadsafe": NIOCallbacks.threadsafe,
-      "spawn-await": NIOPromises.spawnAwait,
-      "pingpong": NIOPromises.pingPong,
-      "gather": NIOPromises.gather,
-      "sleep-gather": NIOPromises.sleepGather,
-    ] + NIOTimers<NIOTask>.bodies))
+    work: .here(
+      [
+        "soon-batch": NIOCallbacks.batch,
+        "soon-chain": NIOCallbacks.chain,
+        "threadsafe": NIOCallbacks.threadsafe,
+        "spawn-await": NIOPromises.spawnAwait,
+        "pingpong": NIOPromises.pingPong,
+        "gather": NIOPromises.gather,
+        "sleep-gather": NIOPromises.sleepGather,
+      ] + NIOTimers<NIOTask>.bodies))
 }
 
 /// Measures a body on the thread of a loop, until it succeeds the promise that it gets.

@@ -8,15 +8,16 @@ import Synchronization
 extension Contender {
   static let swiftConcurrency = Contender(
     name: "swift",
-    work: .here([
-      "soon-batch": SwiftCallbacks.batch,
-      "soon-chain": SwiftCallbacks.chain,
-      "threadsafe": SwiftCallbacks.threadsafe,
-      "spawn-await": SwiftTasks.spawnAwait,
-      "pingpong": SwiftTasks.pingPong,
-      "gather": SwiftTasks.gather,
-      "sleep-gather": SwiftTasks.sleepGather,
-    ] + SwiftTimers.bodies),
+    work: .here(
+      [
+        "soon-batch": SwiftCallbacks.batch,
+        "soon-chain": SwiftCallbacks.chain,
+        "threadsafe": SwiftCallbacks.threadsafe,
+        "spawn-await": SwiftTasks.spawnAwait,
+        "pingpong": SwiftTasks.pingPong,
+        "gather": SwiftTasks.gather,
+        "sleep-gather": SwiftTasks.sleepGather,
+      ] + SwiftTimers.bodies),
     // Each of its timers is a task, of 2 KB and more, and takes 10 µs and more.
     most: [
       "timers-fire": 100_000, "timers-cancel-fifo": 100_000, "timers-cancel-rand": 100_000, "timers-churn": 100_000,
