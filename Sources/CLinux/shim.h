@@ -10,6 +10,19 @@
 int eventfd(unsigned int initial, int flags);
 enum { CLINUX_EFD_CLOEXEC = 02000000, CLINUX_EFD_NONBLOCK = 00004000 };
 
+// timerfd_create(2): a clock's alarm behind a descriptor. The flags are those of sys/timerfd.h.
+int timerfd_create(int clock, int flags);
+enum { CLINUX_TFD_CLOEXEC = 02000000, CLINUX_TFD_NONBLOCK = 00004000 };
+
+// timerfd_settime(2): the alarm goes off once, at a time on its clock; 0: never.
+static inline int clinux_timerfd_set(int descriptor, long nanoseconds) {
+  struct itimerspec;
+  extern int timerfd_settime(int, int, const struct itimerspec *_Nonnull, struct itimerspec *_Nullable);
+  // The interval, and the time, both in seconds and nanoseconds.
+  long time[4] = {0, 0, nanoseconds / 1000000000, nanoseconds % 1000000000};
+  return timerfd_settime(descriptor, 1 /* TFD_TIMER_ABSTIME */, (const struct itimerspec *)time, 0);
+}
+
 // accept4(2). The flags are those of sys/socket.h.
 int accept4(int descriptor, void *_Nullable address, unsigned int *_Nullable length, int flags);
 enum { CLINUX_SOCK_CLOEXEC = 02000000, CLINUX_SOCK_NONBLOCK = 00004000 };

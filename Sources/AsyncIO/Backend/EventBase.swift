@@ -13,19 +13,13 @@ import SystemPackage
   fileprivate let raw: OpaquePointer
 
   /// Makes a base on epoll.
-  ///
-  /// - Parameter precise: whether waits end at the microsecond (a `timerfd`, one more system call for a wait), or
-  ///   at the next whole millisecond.
-  init(precise: Bool) throws(SystemError) {
+  init() throws(SystemError) {
     LibEventLog.silence()
     // SAFETY: the configuration lives until the base is made, and is freed on every path.
     guard let configuration = unsafe event_config_new() else { throw SystemError(.noMemory, in: "malloc") }
     defer { unsafe event_config_free(configuration) }
     let flags = EVENT_BASE_FLAG_NOLOCK.rawValue | EVENT_BASE_FLAG_IGNORE_ENV.rawValue
     unsafe event_config_set_flag(configuration, Int32(flags))
-    if precise {
-      unsafe event_config_set_flag(configuration, Int32(EVENT_BASE_FLAG_PRECISE_TIMER.rawValue))
-    }
     guard let base = unsafe event_base_new_with_config(configuration) else {
       throw SystemError(.last, in: "epoll_create1")
     }
@@ -74,29 +68,10 @@ import SystemPackage
     unsafe raw = event
   }
 
-  /// Makes the event pending; at the latest after the given time, where there is one.
-  func add(after nanoseconds: Int64? = nil) throws(SystemError) {
-    // SAFETY: the event and its base are alive; the time is copied by the call.
-    let result =
-      if let nanoseconds {
-        unsafe Self.addTimed(raw, nanoseconds)
-      } else {
-        unsafe event_add(raw, nil)
-      }
-    guard result == 0 else { throw SystemError(.last, in: "epoll_ctl") }
-  }
-
-  /// Makes the event not pending, and takes back a callback that has not been called yet.
-  func remove() {
+  /// Makes the event pending.
+  func add() throws(SystemError) {
     // SAFETY: the event and its base are alive.
-    _ = unsafe event_del(raw)
-  }
-
-  private static func addTimed(_ raw: OpaquePointer, _ nanoseconds: Int64) -> Int32 {
-    // Rounded up to the microsecond, so that the wait does not end before its time.
-    let microseconds = nanoseconds / 1_000 + (nanoseconds % 1_000 == 0 ? 0 : 1)
-    var time = timeval(tv_sec: Int(microseconds / 1_000_000), tv_usec: Int(microseconds % 1_000_000))
-    return unsafe event_add(raw, &time)
+    guard unsafe event_add(raw, nil) == 0 else { throw SystemError(.last, in: "epoll_ctl") }
   }
 
   deinit {

@@ -6,16 +6,35 @@ import CLibEvent
 import Glibc
 package import SystemPackage
 
-/// A ``Backend`` on one `event_base`, with one armed timer: the end of the present wait.
+/// A ``Backend`` on one `event_base`, with one alarm: the end of the present wait.
+///
+/// The alarm is a descriptor, since libevent's own timers go by a clock that is a tick of the kernel behind: up to 4 ms, and
+/// as late a wait ends. (Where it is told to be precise, it sets such a descriptor anew in each pass.)
+///
+/// Invariant: `alarmTime` is what the kernel was told last, or `nil` when that has gone off, or was never.
 package final class LibEventBackend: Backend {
   fileprivate let base: EventBase
-  private var timer: Event?
-  private var isTimerArmed = false
+  private let alarm: AlarmDescriptor
+  private var alarmEvent: Event?
+  private var alarmTime: Int64?
+  private let precise: Bool
 
-  /// - Parameter precise: whether waits end at the microsecond, or at the next whole millisecond.
+  /// - Parameter precise: whether waits end at once after their time, or at the next half of a millisecond. Then waits
+  ///   until about the same time, one after the other, set the alarm once.
   package init(precise: Bool) throws(SystemError) {
-    base = try EventBase(precise: precise)
-    unsafe timer = try Event(on: base, descriptor: -1, kinds: 0, context: self, callback: { _, _, _ in })
+    self.precise = precise
+    base = try EventBase()
+    alarm = try AlarmDescriptor()
+    // Told once for each time that it goes off: nobody reads it.
+    let event = unsafe try Event(
+      on: base, descriptor: alarm.rawValue, kinds: EV_READ | EV_PERSIST | EV_ET, context: self
+    ) { _, _, context in
+      guard let context = unsafe context else { return }
+      // SAFETY: the context is the backend that owns this event, and libevent calls no event that was freed.
+      unsafe Unmanaged<LibEventBackend>.fromOpaque(context).takeUnretainedValue().alarmTime = nil
+    }
+    try event.add()
+    alarmEvent = consume event
   }
 
   package func watch(
@@ -31,27 +50,35 @@ package final class LibEventBackend: Backend {
     case .poll:
       base.pass(polling: true)
     case .forever:
-      disarm()
+      _ = setAlarm(nil)
       base.pass(polling: false)
     case .nanoseconds(let nanoseconds):
-      // Adding a pure timer fails only when memory does; then the wait becomes a look.
-      let armed = (try? timer?.add(after: min(nanoseconds, Self.longestWait))) != nil
-      isTimerArmed = armed
-      base.pass(polling: !armed)
+      // Without an alarm the wait becomes a look.
+      let isSet = setAlarm(time(after: min(nanoseconds, Self.longestWait)))
+      base.pass(polling: !isSet)
     }
   }
 
-  /// A day; libevent wakes more often than that anyhow, and its sums stay far from overflow.
+  /// A day; sums of it stay far from overflow.
   private static let longestWait: Int64 = 86_400_000_000_000
 
-  private func disarm() {
-    guard isTimerArmed else { return }
-    timer?.remove()
-    isTimerArmed = false
+  private static let halfMillisecond: Int64 = 500_000
+
+  private func time(after nanoseconds: Int64) -> Int64 {
+    let time = KernelClock.nanoseconds(CLOCK_MONOTONIC) + nanoseconds
+    if precise { return time }
+    return (time + Self.halfMillisecond - 1) / Self.halfMillisecond * Self.halfMillisecond
+  }
+
+  private func setAlarm(_ time: Int64?) -> Bool {
+    if time == alarmTime { return true }
+    alarmTime = time
+    return alarm.set(time)
   }
 
   deinit {
-    timer = nil
+    // Before its descriptor.
+    alarmEvent = nil
   }
 }
 

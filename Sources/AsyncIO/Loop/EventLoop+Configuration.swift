@@ -10,9 +10,10 @@ extension EventLoop {
   public struct Configuration: Sendable {
     /// When the wait for a timer ends.
     public enum TimerPrecision: Sendable, Hashable {
-      /// At the next whole millisecond after the deadline: one system call a wait.
+      /// At the next half of a millisecond after the deadline, so that timers close together share a wake-up: one
+      /// system call a wait, and a second one when the wait ends at another half than the one before.
       case millisecond
-      /// At the next microsecond after the deadline: two system calls a wait.
+      /// At the deadline: two system calls a wait.
       case precise
     }
 

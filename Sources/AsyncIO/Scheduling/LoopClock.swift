@@ -3,7 +3,6 @@
 // The seam between a loop and time.
 
 import Glibc
-import SwiftOverlayShims
 
 /// What a loop reads the time from, and asks how long it may wait. The real clock waits; a test's clock moves.
 package protocol LoopClock: AnyObject, Sendable {
@@ -21,20 +20,13 @@ package protocol LoopClock: AnyObject, Sendable {
 package final class MonotonicClock: LoopClock {
   package init() {}
 
-  package var now: Deadline { Deadline(nanoseconds: Self.read(CLOCK_MONOTONIC)) }
+  package var now: Deadline { Deadline(nanoseconds: KernelClock.nanoseconds(CLOCK_MONOTONIC)) }
 
-  package var tick: Int64 { Self.read(CLOCK_MONOTONIC_COARSE) }
+  package var tick: Int64 { KernelClock.nanoseconds(CLOCK_MONOTONIC_COARSE) }
 
   package func limit(until deadline: Deadline?) -> WaitLimit {
     guard let deadline, deadline != .never else { return .forever }
     let present = now
     return deadline <= present ? .poll : .nanoseconds(deadline.nanoseconds - present.nanoseconds)
-  }
-
-  private static func read(_ clock: clockid_t) -> Int64 {
-    var time = timespec()
-    // SAFETY: the pointer is to a local that outlives the call; these two clocks exist on every Linux.
-    unsafe clock_gettime(clock, &time)
-    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
   }
 }

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The clocks of the kernel.
+
+package import Glibc
+
+package enum KernelClock {
+  /// The time of a clock that every Linux has, in nanoseconds.
+  package static func nanoseconds(_ clock: clockid_t) -> Int64 {
+    var time = timespec()
+    // SAFETY: the pointer is to a local that outlives the call.
+    unsafe clock_gettime(clock, &time)
+    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+  }
+}
