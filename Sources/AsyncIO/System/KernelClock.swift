@@ -2,11 +2,12 @@
 //
 // The clocks of the kernel.
 
-package import Glibc
+import Glibc
+import SwiftOverlayShims
 
-package enum KernelClock {
+enum KernelClock {
   /// The time of a clock that every Linux has, in nanoseconds.
-  package static func nanoseconds(_ clock: clockid_t) -> Int64 {
+  static func nanoseconds(_ clock: clockid_t) -> Int64 {
     var time = timespec()
     // SAFETY: the pointer is to a local that outlives the call.
     unsafe clock_gettime(clock, &time)
