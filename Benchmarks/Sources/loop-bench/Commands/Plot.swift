@@ -56,7 +56,9 @@ struct Plot: ParsableCommand {
   }
 
   private static func chart(_ workload: Workload, _ all: [Series]) -> Chart {
-    let colors = ["#d1495b", "#30638e", "#777777", "#edae49", "#b5851f", "#00798c", "#66a182", "#8d6a9f"]
+    let colors = [
+      "#d1495b", "#30638e", "#777777", "#bbbbbb", "#edae49", "#b5851f", "#00798c", "#66a182", "#8d6a9f",
+    ]
     let lines = zip(Contender.all, colors).compactMap { contender, color -> Chart.Line? in
       let points = all.filter { $0.contender == contender.name }.map { (x: Double($0.count), y: $0.processor) }
       guard !points.isEmpty else { return nil }

@@ -10,7 +10,7 @@ extension Contender {
       "spawn-await": BareExecutorTasks.spawnAwait,
       "pingpong": BareExecutorTasks.pingPong,
       "gather": BareExecutorTasks.gather,
-    ]))
+    ]), isPart: true)
 }
 
 private enum BareExecutorTasks {

@@ -6,7 +6,7 @@ import NIOCore
 
 extension Contender {
   /// The newer and leaner kind.
-  static let nioCallbacks = Contender(name: "nio-callback", work: .here(NIOTimers<NIOCallback>.bodies))
+  static let nioCallbacks = Contender(name: "nio-callback", work: .here(NIOTimers<NIOCallback>.bodies), isPart: true)
 }
 
 protocol NIOTimer: SendableMetatype {

@@ -22,6 +22,9 @@ struct Contender: Sendable {
   /// The greatest N of a workload that it can be asked for in reasonable time.
   var most: [String: Int] = [:]
 
+  /// Shown only where it has something to show: not another loop, but a part of what one does.
+  var isPart = false
+
   func does(_ workload: Workload) -> Bool {
     switch work {
     case .here(let bodies): bodies[workload.name] != nil

@@ -11,7 +11,7 @@ extension Row {
     if let target = size.target { title += ", target \(target)" }
     let header =
       "  " + "".padded(16) + ["median", "minimum", "CPU", "ratio", "peak MiB"].map { $0.padded(left: 10) }.joined()
-    let lines = contenders.map { contender in
+    let lines = contenders.filter { !$0.isPart || $0.does(workload) }.map { contender in
       let name = "  " + contender.name.padded(16)
       guard let series = all.first(where: { $0.contender == contender.name }) else {
         return name + Array(repeating: "-".padded(left: 10), count: 5).joined()
