@@ -2,6 +2,7 @@
 //
 // The end of a loop, and of the tasks that have not ended by then.
 
+import Glibc
 import Synchronization
 
 extension EventLoop {
@@ -53,7 +54,17 @@ extension EventLoop {
           creationSite: "\(task.site)"))
       _ = task.request(CancellationReason(.shutdown))
     }
+    tellOfLateEnds()
     executor.runAll()
+  }
+
+  /// Another thread may have ended what a task awaits, or be ending it, and find the inbox closed.
+  private func tellOfLateEnds() {
+    // A task ends on the loop, and tells those who await it itself.
+    for case let future? in executor.tasks.map(\.awaited) where !(future is AnyLoopTask) {
+      while future.state.load(ordering: .acquiring) == .ending { sched_yield() }
+      if future.isDone { future.tellObservers() }
+    }
   }
 
   private func abandonOutsiders() {

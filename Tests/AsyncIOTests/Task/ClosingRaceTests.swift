@@ -106,6 +106,15 @@ import Testing
     }
   }
 
+  @Test func `L-30: a task goes on though another thread ends what it awaits while its loop is closed`() throws {
+    let (_, log) = try abandon { loop, future, log in
+      // After the closing of the inbox, and before the task is asked.
+      loop.exceptionHandler = { _ in TestThread { try? future.setResult(1) }.join() }
+      loop.createTask { log.add(await outcome(of: future)) }
+    }
+    #expect(log.value == ["cancelled"])
+  }
+
   // MARK: A body for a LoopThread
 
   @Test func `TH-05: a body that is left in the inbox never runs, and its caller is told`() throws {
