@@ -43,7 +43,7 @@ extension EventLoop {
     guard executor.acquire() else { throw LoopStateError.alreadyRunning }
     guard phase.compareExchange(expected: .idle, desired: .running, ordering: .acquiringAndReleasing).exchanged
     else {
-      executor.release()
+      executor.releaseClosed()
       throw LoopStateError.closed
     }
     ThreadLocals.running = self
@@ -78,8 +78,11 @@ extension EventLoop {
   /// Calls back with the loop held by this thread, while nobody runs it.
   nonisolated func whileIdle<T: Sendable>(_ body: (isolated EventLoop) throws -> T) throws -> T {
     guard executor.acquire() else { throw LoopStateError.alreadyRunning }
+    if isClosed {
+      executor.releaseClosed()
+      throw LoopStateError.closed
+    }
     defer { executor.release() }
-    guard !isClosed else { throw LoopStateError.closed }
     return try assumeIsolated(body)
   }
 

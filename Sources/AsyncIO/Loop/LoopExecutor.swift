@@ -181,6 +181,12 @@ import SystemPackage
     } while !inbox.isEmpty
   }
 
+  /// Lets go of a loop that is closed. A job that came meanwhile found it held, and was left to this thread.
+  func releaseClosed() {
+    release()
+    runLeftovers()
+  }
+
   /// Runs what there is after the loop was closed.
   @inline(never)
   func runLeftovers() {

@@ -26,7 +26,7 @@ extension EventLoop {
       misuse("EventLoop.close", "the loop is running; call stop() first, and wait until its run returns")
     }
     guard phase.compareExchange(expected: .idle, desired: .closing, ordering: .acquiringAndReleasing).exchanged
-    else { return executor.release() }
+    else { return executor.releaseClosed() }
     // First, so that a thread that goes on scheduling does not keep the closing from its end.
     executor.inbox.close()
     // What the tasks run now finds its loop, as ever.
@@ -42,8 +42,7 @@ extension EventLoop {
     }
     phase.store(.closed, ordering: .releasing)
     executor.closeWakeUp()
-    executor.release()
-    executor.runLeftovers()
+    executor.releaseClosed()
   }
 
   private func abandonTasks() {

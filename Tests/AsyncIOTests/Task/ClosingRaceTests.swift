@@ -11,6 +11,30 @@ import Testing
 @Suite(.oneAtATime) struct ClosingRaceTests {
   private static let closed = "the event loop is closed"
 
+  // MARK: A job
+
+  @Test func `L-48: a job of a closed loop runs, though other threads are trying to run the loop`() throws {
+    let loop = try EventLoop()
+    loop.close()
+    let isOver = Shared(false)
+    let runners = [
+      TestThread { while !isOver.value { try? loop.runForever() } },
+      TestThread { while !isOver.value { _ = try? loop.runUntilComplete { _ in } } },
+    ]
+    defer {
+      isOver.change { $0 = true }
+      for runner in runners { runner.join() }
+    }
+    let ran = Shared(0)
+    for round in 1...300 {
+      Task.detached {
+        _ = await loop.debug
+        ran.change { $0 += 1 }
+      }
+      try wait { ran.value == round }
+    }
+  }
+
   // MARK: A future
 
   @Test func `F-43: a wait that is left in the inbox is told by the closing`() throws {
