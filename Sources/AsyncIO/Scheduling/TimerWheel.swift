@@ -135,6 +135,8 @@ struct TimerEntry {
   ///
   /// - Returns: `false` when there is none; `horizon` has come as near as it may, then.
   private mutating func openNext(upTo now: UInt64) -> Bool {
+    // What a crowd of timers at one time took, it does not keep.
+    if near.capacity > 2 * Self.large { near = [] }
     let limit = now == .max ? now : now + 1
     guard let (level, digit) = firstBucket, case let start = least(level, digit), start <= now else {
       move(horizonTo: limit)

@@ -195,6 +195,17 @@ import Testing
     #expect(order == Array(0...10))
   }
 
+  @Test(arguments: [0, 1_000])
+  func `TM-15: the memory of many timers at one time is given back when they have run`(deadline: Int64) {
+    let queue = TimerQueue()
+    // Those at 0 are due when they are armed.
+    runDue(queue, at: 500)
+    for _ in 0..<100_000 { _ = queue.arm(at: Deadline(nanoseconds: deadline)) {} }
+    runDue(queue, at: 2_000)
+    #expect(queue.count == 0)
+    #expect(queue.capacity <= 4_096)
+  }
+
   @Test func `TM-12: names stay stale over a release of all memory`() {
     let queue = TimerQueue()
     let old = (0..<2_000).map { _ in queue.arm(at: Deadline(nanoseconds: 1)) {} }
