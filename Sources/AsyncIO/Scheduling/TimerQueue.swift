@@ -178,7 +178,7 @@ private struct Timers: ~Copyable {
     if unsafe slot.pointee.isDue {
       unsafe slot.pointee.isDue = false
     } else {
-      invalidate(old)
+      forgetFirst(old)
       // Its entry stays where it is, and moves on when its time comes.
       if key >= old { return }
       armed -= 1
@@ -191,7 +191,7 @@ private struct Timers: ~Copyable {
   mutating func cancel(_ id: TimerID) -> Callback? {
     guard let slot = unsafe pending(id) else { return nil }
     if unsafe !slot.pointee.isDue {
-      invalidate(unsafe slot.pointee.key)
+      forgetFirst(unsafe slot.pointee.key)
       armed -= 1
     }
     let callback = slots.free(id.slot)
@@ -200,7 +200,7 @@ private struct Timers: ~Copyable {
   }
 
   mutating func popDue(_ now: UInt64) -> DueTimer? {
-    invalidate(now)
+    if let known, known <= now { self.known = nil }
     // The deadline that never comes is the greatest key.
     while let entry = wheel.popFirst(upTo: min(now, .max - 1)) {
       guard let current = slots.renewed(entry), let slot = unsafe slots[entry.slot] else { continue }
@@ -240,9 +240,9 @@ private struct Timers: ~Copyable {
     if let known, entry.key < known { self.known = entry.key }
   }
 
-  /// Says that the timer with a key, and those before it, may not be the first any more.
-  private mutating func invalidate(_ key: UInt64) {
-    if let known, key >= known { self.known = nil }
+  /// Says that a timer with a key has gone. If it was the first, another one is.
+  private mutating func forgetFirst(_ key: UInt64) {
+    if key == known { known = nil }
   }
 
   private mutating func dropDeadEntries() {
