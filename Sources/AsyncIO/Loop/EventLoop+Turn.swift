@@ -11,20 +11,22 @@ import Synchronization
 struct Pace {
   var untilLook = maximumJobs
   var untilTick = jobsBetweenTicks
+  /// How many entries run between two questions for the tick.
+  var stride = jobsBetweenTicks
   var tick: Int64 = 0
   /// Set when a timer was armed that is due already: the next turn looks at the timers, whatever the pace.
   var hasDueTimer = false
 
   /// After so many entries the loop looks again.
   static let maximumJobs = 256
-  /// After so many entries it looks whether time has passed.
+  /// After so many entries it looks whether time has passed; after fewer, where it has of late.
   static let jobsBetweenTicks = 16
 
   /// Notes a look.
   mutating func hasLooked(at tick: Int64) {
     self.tick = tick
     untilLook = Self.maximumJobs
-    untilTick = Self.jobsBetweenTicks
+    untilTick = stride
   }
 }
 
@@ -33,7 +35,8 @@ extension EventLoop {
   ///
   /// 1. Take what other threads left in the inbox, up to 256 entries.
   /// 2. Ask for readiness. If nothing is ready and no stop was asked, wait until the next deadline; else just look, and
-  ///    that only when 256 entries have run, or 16 and the kernel's tick (1 to 4 ms) has passed, since the last look.
+  ///    that only when 256 entries have run, or the kernel's tick (1 to 4 ms) has passed, since the last look. The tick
+  ///    is asked for after 16 entries; after each one, when entries have been taking longer than it.
   /// 3. After a look, read the clock once, and move the timers that are due to the FIFO, in order of (deadline,
   ///    arming).
   /// 4. Run what stands in the FIFO now, first in first out, and no more than 256 entries, or those of one tick; what
@@ -104,7 +107,13 @@ extension EventLoop {
     pace.untilLook -= count
     pace.untilTick -= count
     guard pace.untilTick <= 0 else { return }
-    pace.untilTick = Pace.jobsBetweenTicks
-    if timeSource.tick != pace.tick { pace.untilLook = 0 }
+    if timeSource.tick != pace.tick {
+      // Of entries that take long, sixteen would take too long.
+      pace.stride = 1
+      pace.untilLook = 0
+    } else {
+      pace.stride = min(2 * pace.stride, Pace.jobsBetweenTicks)
+    }
+    pace.untilTick = pace.stride
   }
 }

@@ -86,6 +86,25 @@ import Testing
     #expect(laps <= 2 * 256 + 2)
   }
 
+  @Test func `L-11: callbacks that take long hold a timer up for the length of one, and not of sixteen`() throws {
+    let beats = try EventLoop.run(configuration: .virtual()) { loop in
+      guard let clock = loop.timeSource as? VirtualClock else { return 0 }
+      var laps = 0
+      var beats = 0
+      func lap(_ loop: isolated EventLoop) {
+        clock.advance(by: .milliseconds(50))
+        laps += 1
+        if laps < 200 { loop.callSoon { lap(loop) } }
+      }
+      lap(loop)
+      let timer = loop.callEvery(.milliseconds(10)) { _ in beats += 1 }
+      while laps < 200 { try await turns() }
+      timer.cancel()
+      return beats
+    }
+    #expect(beats >= 60)
+  }
+
   @Test func `L-12: timers, descriptors, other threads and stop get through to a loop that is always busy`() throws {
     let loop = try EventLoop()
     defer { loop.close() }
