@@ -64,7 +64,7 @@ enum NIOTimers<Timer: NIOTimer> {
   }
 
   /// To cancel looks through all timers: at a million it takes milliseconds, so it is done for this many timer visits only.
-  private static var visits: Int { 2_000_000_000 }
+  private static var visits: Int { 200_000_000 }
 
   private static func cancel(_ n: Int, order: [UInt32]) throws -> Reading {
     let cancelled = min(n, max(100, visits / n))
