@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What MainQueueTests start: a program whose main thread runs a loop. The argument says which scene it plays; it writes
+// What MainQueueTests and ForkTests start: a program whose main thread runs a loop. The argument says which scene it plays; it writes
 // `done` when all was as it should be.
 
 import AsyncIO
@@ -21,7 +21,10 @@ import Glibc
     case "swallow": try swallow()
     case "two-interrupts": try twoInterrupts()
     case "own-handler": try ownHandler()
-    default: exit(64)
+    case let scene?:
+      guard let play = ForkScenes.all[scene] else { exit(64) }
+      try play()
+    case nil: exit(64)
     }
     print("done")
   }
@@ -187,7 +190,7 @@ private enum Thread {
 // Set before `main`, on the main thread, by its first use there.
 private let mainThread = pthread_self()
 
-private func check(_ condition: Bool, line: UInt = #line) {
+func check(_ condition: Bool, line: UInt = #line) {
   guard !condition else { return }
   print("line \(line)")
   exit(1)

@@ -26,6 +26,12 @@ package enum WaitLimit: Equatable, Sendable {
 
 /// The interest in one direction of one descriptor. It ends with `end()`, or with the object.
 package protocol Watch: AnyObject {
+  /// Lets the interest rest: no notice is given until `resume()`. Idempotent.
+  func pause()
+
+  /// Takes the interest up again. Idempotent.
+  func resume() throws(SystemError)
+
   /// Ends the interest; the notice is not given after this returns. Idempotent.
   func end()
 }
@@ -33,12 +39,24 @@ package protocol Watch: AnyObject {
 /// The source of readiness. Used on the loop's thread only.
 package protocol Backend: AnyObject {
   /// Starts an interest; `notice` is called inside of `wait` for each wait that finds the descriptor ready.
+  ///
+  /// - Parameter isOwned: Whether the caller has the descriptor for itself, and so knows that it is open now and until
+  ///   the interest has ended. That saves the system calls that find out.
   func watch(
-    _ descriptor: FileDescriptor, for readiness: Readiness, notice: @escaping () -> Void
+    _ descriptor: FileDescriptor, for readiness: Readiness, isOwned: Bool, notice: @escaping () -> Void
   ) throws(SystemError) -> any Watch
 
   /// Waits until a watched descriptor is ready or the limit has passed, and gives the notices.
   func wait(_ limit: WaitLimit)
+}
+
+extension Backend {
+  /// Starts an interest in a descriptor of somebody else's.
+  package func watch(
+    _ descriptor: FileDescriptor, for readiness: Readiness, notice: @escaping () -> Void
+  ) throws(SystemError) -> any Watch {
+    try watch(descriptor, for: readiness, isOwned: false, notice: notice)
+  }
 }
 
 /// The backend of a loop that was closed: it watches nothing, and never waits.
@@ -46,7 +64,7 @@ package final class ClosedBackend: Backend {
   package init() {}
 
   package func watch(
-    _ descriptor: FileDescriptor, for readiness: Readiness, notice: @escaping () -> Void
+    _ descriptor: FileDescriptor, for readiness: Readiness, isOwned: Bool, notice: @escaping () -> Void
   ) throws(SystemError) -> any Watch {
     throw SystemError(.badFileDescriptor, in: "epoll_ctl")
   }

@@ -11,6 +11,7 @@ import SystemPackage
 /// Invariant: the base is used on one thread at a time; it was made without locks, and its events end before it.
 @safe struct EventBase: ~Copyable {
   fileprivate let raw: OpaquePointer
+  private let process = ProcessNumber.present
 
   /// Makes a base on epoll.
   init() throws(SystemError) {
@@ -42,6 +43,7 @@ import SystemPackage
   }
 
   deinit {
+    if process != .present { return }
     // SAFETY: the events hold their backend, and so this base, alive; when this runs there are none left.
     unsafe event_base_free(raw)
   }
@@ -52,6 +54,7 @@ import SystemPackage
 /// Invariant: `context` is alive for as long as the event, and the base is too; whoever holds the event sees to it.
 @safe struct Event: ~Copyable {
   private let raw: OpaquePointer
+  private let process = ProcessNumber.present
 
   /// Makes an event that is not yet pending.
   ///
@@ -74,7 +77,15 @@ import SystemPackage
     guard unsafe event_add(raw, nil) == 0 else { throw SystemError(.last, in: "epoll_ctl") }
   }
 
+  /// Makes it not pending.
+  func remove() {
+    // SAFETY: the event and its base are alive.
+    _ = unsafe event_del(raw)
+  }
+
   deinit {
+    // A process that was forked off shares the kernel's list with its parent: what it took out would be missing there.
+    if process != .present { return }
     // SAFETY: nobody else frees it; libevent removes it from the base first.
     unsafe event_free(raw)
   }

@@ -38,11 +38,13 @@ package final class LibEventBackend: Backend {
   }
 
   package func watch(
-    _ descriptor: FileDescriptor, for readiness: Readiness, notice: @escaping () -> Void
+    _ descriptor: FileDescriptor, for readiness: Readiness, isOwned: Bool, notice: @escaping () -> Void
   ) throws(SystemError) -> any Watch {
     // libevent takes -1 for "no descriptor", and makes room for any number up to a given one.
-    guard fcntl(descriptor.rawValue, F_GETFD) >= 0 else { throw SystemError(.badFileDescriptor, in: "epoll_ctl") }
-    return try LibEventWatch(self, descriptor.rawValue, readiness, notice: notice)
+    guard isOwned || fcntl(descriptor.rawValue, F_GETFD) >= 0 else {
+      throw SystemError(.badFileDescriptor, in: "epoll_ctl")
+    }
+    return try LibEventWatch(self, descriptor.rawValue, readiness, isOwned, notice: notice)
   }
 
   package func wait(_ limit: WaitLimit) {
@@ -62,12 +64,13 @@ package final class LibEventBackend: Backend {
   /// A day; sums of it stay far from overflow.
   private static let longestWait: Int64 = 86_400_000_000_000
 
-  private static let halfMillisecond: Int64 = 500_000
+  /// Where it need not be precise, waits end at multiples of this: half a millisecond.
+  package static let grain: Int64 = 500_000
 
   private func time(after nanoseconds: Int64) -> Int64 {
     let time = KernelClock.nanoseconds(CLOCK_MONOTONIC) + nanoseconds
     if precise { return time }
-    return (time + Self.halfMillisecond - 1) / Self.halfMillisecond * Self.halfMillisecond
+    return (time + Self.grain - 1) / Self.grain * Self.grain
   }
 
   private func setAlarm(_ time: Int64?) -> Bool {
@@ -89,14 +92,17 @@ package final class LibEventBackend: Backend {
 private final class LibEventWatch: Watch {
   private let backend: LibEventBackend
   private let descriptor: Int32
+  private let isOwned: Bool
   private let notice: () -> Void
   private var event: Event?
 
   init(
-    _ backend: LibEventBackend, _ descriptor: Int32, _ readiness: Readiness, notice: @escaping () -> Void
+    _ backend: LibEventBackend, _ descriptor: Int32, _ readiness: Readiness, _ isOwned: Bool,
+    notice: @escaping () -> Void
   ) throws(SystemError) {
     self.backend = backend
     self.descriptor = descriptor
+    self.isOwned = isOwned
     self.notice = notice
     let event = unsafe try Event(
       on: backend.base, descriptor: descriptor, kinds: Self.kinds(of: readiness), context: self
@@ -109,9 +115,15 @@ private final class LibEventWatch: Watch {
     self.event = consume event
   }
 
+  // libevent knows whether an event is pending: both do nothing for one that is so already.
+  func pause() { event?.remove() }
+
+  func resume() throws(SystemError) { try event?.add() }
+
   func end() {
     guard event != nil else { return }
     event = nil
+    if isOwned { return }
     // A number that was closed too early cannot be taken out of epoll; and if what stood behind it is open still, as a
     // duplicate or in a child process, each wait would find it ready.
     if fcntl(descriptor, F_GETFD) < 0 { backend.base.renew() }

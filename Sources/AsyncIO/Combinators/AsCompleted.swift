@@ -107,6 +107,9 @@ private final class EndCollector: MemberWait, @unchecked Sendable {
     let future = loop.createFuture(of: Void.self)
     _ = loop.executor.onLoop { [self] in
       if ended.withLock({ $0.taken < $0.members.count }) { return _ = future.end(with: ()) }
+      if let waiter, !waiter.isDone {
+        misuse("asCompleted", "a second task waits for the next one; iterate in one task, which may give it on")
+      }
       waiter = future
       if let deadline { arm(deadline) }
     }

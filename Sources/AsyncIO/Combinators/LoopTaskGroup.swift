@@ -21,7 +21,7 @@
 ///
 /// - Parameter body: It starts in the next turn. The group is good until the function returns.
 /// - Cancellation: Cancels the body; when that ends cancelled, or has ended before, the tasks, too. Waits until all
-///   have ended, and throws `CancellationError`. If something failed meanwhile, the errors are thrown, and the next
+///   have ended, and throws `CancellationError`, unless the body catches it and returns. If something failed meanwhile, the errors are thrown, and the next
 ///   await throws `CancellationError`.
 /// - Threading: On a loop, in a task of it or in any Swift task.
 /// - Throws: ``LoopTaskGroupError``; `CancellationError` when the body ended cancelled; ``NoRunningLoopError``.

@@ -36,8 +36,9 @@ public func shield<A: Awaitable>(_ inner: A) async throws -> A.Success {
 ///
 /// The body starts in the next turn, in the caller's isolation, and may use what the caller may use.
 ///
-/// - Cancellation: Throws `CancellationError` at once; the body goes on, to its end. When the caller was cancelled
-///   already, and that request has been delivered, the body is waited for.
+/// - Cancellation: Throws `CancellationError` at once; the body goes on, to its end. When the caller is a task of the
+///   loop that was cancelled already, and that request has been delivered, the body is waited for. In a cancelled Swift
+///   task nothing can be: there, `Task { … }.value` waits for cleanup.
 /// - Throws: What the body throws; ``NoRunningLoopError`` when no loop runs on this thread.
 @discardableResult
 public func shield<Success>(_ body: @escaping () async throws -> Success) async throws -> Success {

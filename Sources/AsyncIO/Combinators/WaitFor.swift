@@ -21,8 +21,8 @@ import Synchronization
 ///   - awaitable: A future or a task.
 ///   - timeout: `nil`, and what is beyond 292 years: no limit. Zero or negative: what has not ended is cancelled at
 ///     once. (For seconds that came from outside, see `Duration(clampingSeconds:)`.)
-/// - Cancellation: Cancels what is awaited, and waits for its end. When the limit has passed already: throws at once,
-///   and does not wait any longer.
+/// - Cancellation: Cancels what is awaited, and waits for its end. When the limit has passed already, in a task of
+///   the loop: throws at once, and does not wait any longer.
 /// - Threading: Any thread, as with ``Awaitable/value``.
 /// - Throws: ``TimeoutError``, or what `awaitable.value` throws.
 /// - Complexity: A timer is armed and cancelled; there is no task.
@@ -35,15 +35,6 @@ public func waitFor<A: Awaitable>(_ awaitable: A, timeout: Duration?) async thro
   try await limit.awaited.waitUntilDone(limit)
   try limit.throwIfPassed()
   return try awaitable.result()
-}
-
-/// A time limit has passed.
-public struct TimeoutError: Error, Hashable, Sendable, CustomStringConvertible {
-  /// An error for a limit of your own.
-  public init() {}
-
-  /// The fact.
-  public var description: String { "the time limit has passed" }
 }
 
 /// The limit of one await. It stands beside it, and not in between: an await that ends in time costs what it costs

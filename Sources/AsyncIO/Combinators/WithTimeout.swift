@@ -24,7 +24,7 @@ import Synchronization
 ///     await.
 ///   - body: It starts in the next turn.
 /// - Cancellation: Cancels the body, and waits for its end. A cancel of the caller wins over the limit:
-///   `CancellationError` is thrown, whichever came first.
+///   `CancellationError` is thrown, whichever came first, unless the body catches it and returns.
 /// - Threading: On a loop, in a task of it or in any Swift task.
 /// - Throws: ``TimeoutError``; what the body throws; ``NoRunningLoopError`` when no loop runs on this thread.
 @discardableResult

@@ -25,6 +25,14 @@ extension EventLoop {
     /// How exact timers are; no timer fires early in either. At first `.millisecond`.
     public var timerPrecision: TimerPrecision = .millisecond
 
+    /// How many threads ``EventLoop/runBlocking(on:_:)`` has at most; less than 1 counts as 1. At first the number of
+    /// processors and 4, and at most 32.
+    public var maximumBlockingThreads = ThreadLimits.usual
+
+    /// How many threads look up names at most; less than 1 counts as 1. They are others than those of
+    /// ``maximumBlockingThreads``, so that a name server that does not answer does not hold up the rest. At first 4.
+    public var maximumLookUpThreads = 4
+
     /// Where reports go that no exception handler takes. At first a logger named `asyncio`.
     public var logger: Logger
 
@@ -41,11 +49,22 @@ extension EventLoop {
   }
 }
 
+/// How many threads a loop's pools may have.
+struct ThreadLimits: Sendable {
+  let blocking: Int
+  let lookUps: Int
+
+  static let usual = min(32, sysconf(Int32(_SC_NPROCESSORS_ONLN)) + 4)
+}
+
 /// The places where a test takes over. `nil` is the real thing.
 package struct Seams: Sendable {
   package var clock: (any LoopClock)?
   package var systemCalls: (any SystemCalls)?
+  package var processCalls: (any ProcessCalls)?
+  package var nameLookup: (any NameLookup)?
   package var batchOrder = BatchOrder.fifo
+  package var observer: (any LoopObserver)?
   /// Made by the test, and used by this one loop.
   package nonisolated(unsafe) var backend: (any Backend)?
 

@@ -48,6 +48,12 @@ enum ThreadLocals {
     set { assignedKey.value = newValue }
   }
 
+  /// In a process that was forked off: the thread has no loop. Those that it had stay alive, unused.
+  static func forget() {
+    runningKey.forget()
+    assignedKey.forget()
+  }
+
   private static let runningKey = ThreadKey()
   private static let assignedKey = ThreadKey()
 }
@@ -67,6 +73,8 @@ private struct ThreadKey: Sendable {
     }
     self.key = key
   }
+
+  func forget() { _ = pthread_setspecific(key, nil) }
 
   var value: EventLoop? {
     get {

@@ -2,19 +2,24 @@
 //
 // Callbacks on the readiness of descriptors.
 
+import Glibc
 public import SystemPackage
 
 extension EventLoop {
   /// Calls back in each turn that finds the descriptor readable: data, the end of the stream, a hang-up or an error.
   ///
-  /// The descriptor stays the caller's: remove the reader before you close it. It should be non-blocking, since another
-  /// reader may have been faster. A reader that was there before is replaced. A callback that throws is reported, and
-  /// stays.
+  /// The descriptor stays the caller's: remove the reader before you close it, or call ``descriptorWillClose(_:)``. It
+  /// should be non-blocking, since another reader may have been faster; in debug mode a socket has to be. A reader that
+  /// was there before is replaced. A callback that throws is reported, and stays.
   ///
   /// - Throws: ``SystemError``: `EBADF` for what is no open descriptor, `EPERM` for one that is always ready (a regular
-  ///   file, `/dev/null`), which epoll does not take. ``LoopClosedError`` on a closed loop.
-  public func addReader(_ descriptor: FileDescriptor, _ callback: @escaping () throws -> Void) throws {
-    try addWatch(WatchKey(descriptor, .readable), callback)
+  ///   file, `/dev/null`), which epoll does not take. ``InvalidArgumentError`` in debug mode, for a socket that blocks.
+  ///   ``LoopClosedError`` on a closed loop.
+  public func addReader(
+    _ descriptor: FileDescriptor, fileID: StaticString = #fileID, line: UInt = #line,
+    _ callback: @escaping () throws -> Void
+  ) throws {
+    try addWatch(WatchKey(descriptor, .readable), fileID, line, callback)
   }
 
   /// Removes a reader; it does not run any more, even if it was due in the present batch.
@@ -25,9 +30,13 @@ extension EventLoop {
     endWatch(WatchKey(descriptor, .readable))
   }
 
-  /// Calls back in each turn that finds room to write, a hang-up or an error; as ``addReader(_:_:)`` in all else.
-  public func addWriter(_ descriptor: FileDescriptor, _ callback: @escaping () throws -> Void) throws {
-    try addWatch(WatchKey(descriptor, .writable), callback)
+  /// Calls back in each turn that finds room to write, a hang-up or an error; as ``addReader(_:fileID:line:_:)`` in all
+  /// else.
+  public func addWriter(
+    _ descriptor: FileDescriptor, fileID: StaticString = #fileID, line: UInt = #line,
+    _ callback: @escaping () throws -> Void
+  ) throws {
+    try addWatch(WatchKey(descriptor, .writable), fileID, line, callback)
   }
 
   /// Removes a writer; it does not run any more, even if it was due in the present batch.
@@ -38,10 +47,61 @@ extension EventLoop {
     endWatch(WatchKey(descriptor, .writable))
   }
 
-  private func addWatch(_ key: WatchKey, _ callback: @escaping Callback) throws {
-    guard !isClosed else { throw LoopClosedError() }
+  /// Says that a descriptor is about to be closed, so that nobody uses its number afterwards. Call it, and close.
+  ///
+  /// ```swift
+  /// loop.descriptorWillClose(descriptor)
+  /// try descriptor.close()
+  /// ```
+  ///
+  /// Its reader and its writer are removed, and do not run any more, even if they were due in the present batch. Who
+  /// waits in ``waitReadable(_:)`` or ``waitWritable(_:)`` gets ``DescriptorClosedError``. When this returns, the loop
+  /// has nothing to do with the number: whoever is given it next is told of nothing that was meant for this one.
+  ///
+  /// For a descriptor that nobody waits for, it does nothing. Connections, servers and endpoints own their descriptors,
+  /// and need no such notice. trio's `notify_closing`.
+  ///
+  /// - Complexity: O(the number of those who wait for it).
+  public func descriptorWillClose(_ descriptor: FileDescriptor) {
+    removeReader(descriptor)
+    removeWriter(descriptor)
+    for interest in interests.removeValue(forKey: descriptor) ?? [] { interest.endForClosing() }
+  }
+
+  /// Notes somebody who is to hear of ``descriptorWillClose(_:)``.
+  package func note(_ interest: any DescriptorInterest, in descriptor: FileDescriptor) {
+    interests[descriptor, default: []].append(interest)
+  }
+
+  /// Forgets one who was noted, and may have been told.
+  package func forget(_ interest: any DescriptorInterest, in descriptor: FileDescriptor) {
+    guard let place = interests[descriptor]?.firstIndex(where: { $0 === interest }) else { return }
+    interests[descriptor]?.remove(at: place)
+    if interests[descriptor]?.isEmpty == true { interests[descriptor] = nil }
+  }
+
+  /// In debug mode, refuses a socket that would block the loop when somebody else was faster.
+  package func requireNonBlocking(_ descriptor: FileDescriptor) throws(InvalidArgumentError) {
+    guard isDebugging else { return }
+    let flags = fcntl(descriptor.rawValue, F_GETFL)
+    var status = stat()
+    // What is no open descriptor is told by the kernel. A terminal or a pipe is often shared with others, who want it
+    // to block.
+    guard flags >= 0, flags & O_NONBLOCK == 0, unsafe fstat(descriptor.rawValue, &status) == 0,
+      status.st_mode & S_IFMT == S_IFSOCK
+    else { return }
+    throw InvalidArgumentError(
+      "descriptor \(descriptor.rawValue) is a socket in blocking mode, and would hold up the loop; set O_NONBLOCK on it"
+    )
+  }
+
+  private func addWatch(
+    _ key: WatchKey, _ fileID: StaticString, _ line: UInt, _ callback: @escaping Callback
+  ) throws {
+    guard !isClosed else { throw closedError() }
+    try requireNonBlocking(key.descriptor)
     endWatch(key)
-    watches[key] = try DescriptorWatch(on: self, key.descriptor, key.readiness, callback)
+    watches[key] = try DescriptorWatch(on: self, key.descriptor, key.readiness, fileID, line, callback)
   }
 
   @discardableResult
@@ -53,11 +113,18 @@ extension EventLoop {
 
   /// A watch of its own, beside those of `addReader` and `addWriter`.
   package func watch(
-    _ descriptor: FileDescriptor, _ readiness: Readiness, _ callback: @escaping () throws -> Void
+    _ descriptor: FileDescriptor, _ readiness: Readiness, fileID: StaticString = #fileID, line: UInt = #line,
+    _ callback: @escaping () throws -> Void
   ) throws -> DescriptorWatch {
-    guard !isClosed else { throw LoopClosedError() }
-    return try DescriptorWatch(on: self, descriptor, readiness, callback)
+    guard !isClosed else { throw closedError() }
+    return try DescriptorWatch(on: self, descriptor, readiness, fileID, line, callback)
   }
+}
+
+/// Somebody who waits for a descriptor of somebody else's.
+package protocol DescriptorInterest: AnyObject {
+  /// The descriptor is about to be closed: its number is not used after this. It calls no code of users.
+  func endForClosing()
 }
 
 struct WatchKey: Hashable {
@@ -79,12 +146,19 @@ package final class DescriptorWatch {
   private var watch: (any Watch)?
   private var callback: Callback?
   private var isQueued = false
+  private let fileID: StaticString
+  private let line: UInt
+
+  /// Where it was made: `Module/File.swift:12`.
+  var site: String { "\(fileID):\(line)" }
 
   fileprivate init(
     on loop: isolated EventLoop, _ descriptor: FileDescriptor, _ readiness: Readiness,
-    _ callback: @escaping Callback
+    _ fileID: StaticString, _ line: UInt, _ callback: @escaping Callback
   ) throws(SystemError) {
     self.callback = callback
+    self.fileID = fileID
+    self.line = line
     // Weak: the backend's watch, which holds this closure, is held by this object.
     watch = try loop.backend.watch(descriptor, for: readiness) { [weak self, executor = loop.executor] in
       guard let self, !isQueued else { return }

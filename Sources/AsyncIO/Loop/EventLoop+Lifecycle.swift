@@ -33,14 +33,18 @@ extension EventLoop {
   ///
   /// - Threading: Any thread.
   public nonisolated func stop() {
+    executor.stopIfForked()
     isStopping.store(true, ordering: .sequentiallyConsistent)
     if !executor.isHeldByThisThread { executor.ring() }
   }
 
   /// `runForever`, for callers of ours that know what they block.
-  nonisolated func runTurns() throws(LoopStateError) {
+  package nonisolated func runTurns() throws(LoopStateError) {
     guard ThreadLocals.running == nil else { throw LoopStateError.anotherLoopRuns }
-    guard executor.acquire() else { throw LoopStateError.alreadyRunning }
+    guard executor.acquire() else {
+      executor.stopIfForked()
+      throw LoopStateError.alreadyRunning
+    }
     guard phase.compareExchange(expected: .idle, desired: .running, ordering: .acquiringAndReleasing).exchanged
     else {
       executor.releaseClosed()
@@ -54,7 +58,10 @@ extension EventLoop {
       unsafe loop.executor.loop = .passUnretained(loop)
       let report = loop.executor.onCallbackError
       loop.executor.onCallbackError = { error in loop.callbackFailed(error) }
-      repeat { loop.turn() } while !loop.isStopping.load(ordering: .acquiring)
+      repeat {
+        loop.turn()
+        loop.executor.stopIfForked()
+      } while !loop.isStopping.load(ordering: .acquiring)
       loop.mainQueueWatch?.end()
       loop.mainQueueWatch = nil
       loop.executor.onCallbackError = report
@@ -76,8 +83,11 @@ extension EventLoop {
   }
 
   /// Calls back with the loop held by this thread, while nobody runs it.
-  nonisolated func whileIdle<T: Sendable>(_ body: (isolated EventLoop) throws -> T) throws -> T {
-    guard executor.acquire() else { throw LoopStateError.alreadyRunning }
+  package nonisolated func whileIdle<T: Sendable>(_ body: (isolated EventLoop) throws -> T) throws -> T {
+    guard executor.acquire() else {
+      executor.stopIfForked()
+      throw LoopStateError.alreadyRunning
+    }
     if isClosed {
       executor.releaseClosed()
       throw LoopStateError.closed
@@ -89,7 +99,9 @@ extension EventLoop {
   /// Drops what is pending, and gives the loop's descriptors back.
   func releaseEverything() {
     executor.timers.removeAll()
+    releaseDependents()
     for key in Array(watches.keys) { endWatch(key) }
+    interests = [:]
     removeAllSignalHandlers()
     wakeUpWatch = nil
     backend = ClosedBackend()
@@ -112,6 +124,11 @@ public struct LoopStateError: Error, Hashable, Sendable, CustomStringConvertible
 
   /// The loop was closed.
   public static let closed = LoopStateError(description: "the event loop is closed; make a new one")
+
+  /// The thread that runs the loop would wait for something that only the loop can bring.
+  public static let waitsForItself = LoopStateError(
+    description: "this thread runs the event loop that it would wait for, which then would never go on; "
+      + "await a task of the loop instead, or wait on another thread")
 
   /// The loop was stopped before what it ran for had ended; the task is alive, and goes on in the next run.
   public static let stoppedBeforeDone = LoopStateError(

@@ -67,9 +67,11 @@ public final class RepeatingTimer {
   ///
   /// - Parameter isolation: The loop, on which alone this can be called; leave it to its default.
   public func cancel(isolation: isolated EventLoop = #isolation) {
-    callback = nil
+    // It goes last: what its captures' deinit does finds the timer in order.
+    let callback = callback.take()
     handle?.cancel()
     handle = nil
+    withExtendedLifetime(callback) {}
   }
 
   /// When the next beat is due; `nil` when the timer was cancelled.

@@ -18,7 +18,7 @@ extension EventLoop {
       reportRefused(fileID, line)
       return CallbackHandle(loop: ObjectIdentifier(self), ticket: .max)
     }
-    let ticket = executor.ready.append(.callback(isDebugging ? marked(callback, fileID, line) : callback))
+    let ticket = executor.ready.append(.callback(isMarking ? marked(callback, fileID, line) : callback))
     return CallbackHandle(loop: ObjectIdentifier(self), ticket: ticket)
   }
 
@@ -80,20 +80,22 @@ extension EventLoop {
       return TimerHandle(loop: ObjectIdentifier(self), deadline: Instant(deadline), id: .none)
     }
     if isDue { pace.hasDueTimer = true }
-    let id = executor.timers.arm(at: deadline, isDebugging ? marked(callback, fileID, line) : callback)
+    let id = executor.timers.arm(at: deadline, isMarking ? marked(callback, fileID, line) : callback)
+    if isMarking { observer?.didArm(id, fileID: fileID, line: line) }
     return TimerHandle(loop: ObjectIdentifier(self), deadline: Instant(deadline), id: id)
   }
 
   /// Reports a callback that a closed loop was given. One that is being closed drops what is pending anyhow.
   private func reportRefused(_ fileID: StaticString, _ line: UInt) {
     guard isClosed else { return }
+    executor.stopIfForked()
     reportException(
       ExceptionContext(
         .scheduledOnClosedLoop, "a callback was scheduled on a closed loop, and will not run",
         error: LoopClosedError(), creationSite: "\(fileID):\(line)"))
   }
 
-  /// In debug mode a callback says where it was made, when it runs.
+  /// In debug mode, and for a test, a callback says where it was made, when it runs.
   private func marked(_ callback: consuming @escaping Callback, _ fileID: StaticString, _ line: UInt) -> Callback {
     return {
       self.runningSite = "\(fileID):\(line)"

@@ -17,9 +17,15 @@ extension EventLoop {
   /// - Throws: ``SystemError`` with `EINVAL` for a number that is no signal, or one that cannot be handled (`SIGKILL`,
   ///   `SIGSTOP`). ``LoopClosedError`` on a closed loop.
   public func addSignalHandler(_ signal: Int32, _ callback: @escaping () throws -> Void) throws {
-    guard !isClosed else { throw LoopClosedError() }
-    guard signal > 0, signal < SignalDelivery.limit else { throw SystemError(.invalidArgument, in: "sigaction") }
-    let replaced = try signals.add(signal, callback)
+    try addSignalHandler(SignalKey(signal), SignalHandler(callback))
+  }
+
+  private func addSignalHandler(_ key: SignalKey, _ handler: SignalHandler) throws {
+    guard !isClosed else { throw closedError() }
+    guard key.signal > 0, key.signal < SignalDelivery.limit else {
+      throw SystemError(.invalidArgument, in: "sigaction")
+    }
+    let replaced = try signals.add(key, handler)
     // What its captures' deinit does finds the handlers in order.
     defer { withExtendedLifetime(replaced) {} }
     guard signals.arrivals == nil else { return }
@@ -28,9 +34,34 @@ extension EventLoop {
         assumeIsolated { $0.noticeSignals() }
       }
     } catch {
-      removeSignalHandler(signal)
+      _ = signals.remove(key)
       throw error
     }
+  }
+
+  /// A handler that is told of a signal only when nobody else of this loop is.
+  func addFallbackSignalHandler(_ signal: Int32, _ callback: @escaping () throws -> Void) throws {
+    try addSignalHandler(SignalKey(signal), SignalHandler(callback, isFallback: true))
+  }
+
+  /// Calls back for each arrival of some signals, beside the handlers, until `removeSignalListener`.
+  func addSignalListener(_ numbers: some Sequence<Int32>, _ callback: @escaping (Int32) -> Void) throws
+    -> SignalListener
+  {
+    let listener = signals.makeListener(Set(numbers).sorted())
+    do {
+      for number in listener.signals {
+        try addSignalHandler(SignalKey(number, listener.number), SignalHandler { callback(number) })
+      }
+    } catch {
+      removeSignalListener(listener)
+      throw error
+    }
+    return listener
+  }
+
+  func removeSignalListener(_ listener: SignalListener) {
+    for signal in listener.signals { _ = signals.remove(SignalKey(signal, listener.number)) }
   }
 
   /// Removes the handler of a signal; it does not run any more, even if the signal has come.
@@ -38,19 +69,21 @@ extension EventLoop {
   /// - Returns: `false` when there was none.
   @discardableResult
   public func removeSignalHandler(_ signal: Int32) -> Bool {
-    signals.remove(signal) != nil
+    signals.remove(SignalKey(signal)) != nil
   }
 
   func removeAllSignalHandlers() {
-    for signal in signals.handlers.keys.sorted() { removeSignalHandler(signal) }
+    for key in signals.handlers.keys.sorted() { _ = signals.remove(key) }
   }
 
   private func noticeSignals() {
-    for (signal, handler) in signals.handlers.sorted(by: { $0.key < $1.key }) {
-      let count = SignalDelivery.count(of: signal)
+    let all = signals.handlers.sorted { $0.key < $1.key }
+    for (key, handler) in all {
+      let count = SignalDelivery.count(of: key.signal)
       guard count != handler.seen else { continue }
-      signals.note(count, of: signal)
-      callSoon { try self.signals.handlers[signal]?.callback() }
+      signals.note(count, of: key)
+      if handler.isFallback && all.contains(where: { $0.key.signal == key.signal && $0.key != key }) { continue }
+      callSoon { try self.signals.handlers[key]?.callback() }
     }
   }
 }
@@ -60,26 +93,33 @@ extension EventLoop {
 /// Invariant: for each handler there is one `SignalDelivery.add`, which is taken back with it, at the latest when the
 /// loop goes, closed or not; the shared descriptor is watched exactly while there are handlers.
 struct SignalHandlers: ~Copyable {
-  private(set) var handlers: [Int32: SignalHandler] = [:]
+  private(set) var handlers: [SignalKey: SignalHandler] = [:]
   var arrivals: (any Watch)?
+  private var lastListener: UInt64 = 0
+
+  mutating func makeListener(_ signals: [Int32]) -> SignalListener {
+    lastListener += 1
+    return SignalListener(number: lastListener, signals: signals)
+  }
 
   /// - Returns: The handler whose place it takes.
-  mutating func add(_ signal: Int32, _ callback: @escaping Callback) throws(SystemError) -> SignalHandler? {
-    let replaced = handlers[signal]
+  mutating func add(_ key: SignalKey, _ handler: SignalHandler) throws(SystemError) -> SignalHandler? {
+    let replaced = handlers[key]
+    var handler = handler
     // A signal that has come, and was not told yet, is told to the one that takes the place.
-    let seen = replaced?.seen ?? SignalDelivery.count(of: signal)
-    if replaced == nil { try SignalDelivery.add(signal) }
-    handlers[signal] = SignalHandler(seen: seen, callback: callback)
+    handler.seen = replaced?.seen ?? SignalDelivery.count(of: key.signal)
+    if replaced == nil { try SignalDelivery.add(key.signal) }
+    handlers[key] = handler
     return replaced
   }
 
   /// Says how many arrivals a handler is told of.
-  mutating func note(_ count: UInt64, of signal: Int32) { handlers[signal]?.seen = count }
+  mutating func note(_ count: UInt64, of key: SignalKey) { handlers[key]?.seen = count }
 
   /// - Returns: The handler that was there.
-  mutating func remove(_ signal: Int32) -> SignalHandler? {
-    guard let removed = handlers.removeValue(forKey: signal) else { return nil }
-    SignalDelivery.remove(signal)
+  mutating func remove(_ key: SignalKey) -> SignalHandler? {
+    guard let removed = handlers.removeValue(forKey: key) else { return nil }
+    SignalDelivery.remove(key.signal)
     if handlers.isEmpty {
       arrivals?.end()
       arrivals = nil
@@ -88,12 +128,39 @@ struct SignalHandlers: ~Copyable {
   }
 
   deinit {
-    for signal in handlers.keys { SignalDelivery.remove(signal) }
+    for key in handlers.keys { SignalDelivery.remove(key.signal) }
   }
+}
+
+/// Whose handler of which signal it is.
+struct SignalKey: Hashable, Comparable {
+  let signal: Int32
+  /// 0 for the one of `addSignalHandler`.
+  let listener: UInt64
+
+  init(_ signal: Int32, _ listener: UInt64 = 0) {
+    self.signal = signal
+    self.listener = listener
+  }
+
+  static func < (a: Self, b: Self) -> Bool { (a.signal, a.listener) < (b.signal, b.listener) }
 }
 
 struct SignalHandler {
   /// How many arrivals have been told.
-  var seen: UInt64
+  var seen: UInt64 = 0
   let callback: Callback
+  let isFallback: Bool
+
+  init(_ callback: @escaping Callback, isFallback: Bool = false) {
+    self.callback = callback
+    self.isFallback = isFallback
+  }
+}
+
+/// Somebody who is told of several signals.
+struct SignalListener: Sendable {
+  fileprivate let number: UInt64
+  /// Each once.
+  let signals: [Int32]
 }

@@ -48,7 +48,7 @@ extension EventLoop {
     executor.inbox.move(to: executor.ready, atMost: Pace.maximumJobs)
     let hasLooked = askForReadiness()
     if hasLooked || pace.hasDueTimer { moveDueTimers() }
-    if batchOrder == .fifo && !isDebugging { runBatches() } else { runObservedBatch() }
+    if batchOrder == .fifo && !isMarking { runBatches() } else { runObservedBatch() }
   }
 
   /// Step 2.

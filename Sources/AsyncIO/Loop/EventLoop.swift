@@ -4,6 +4,7 @@
 
 import Logging
 import Synchronization
+import SystemPackage
 
 /// An event loop: callbacks, timers, descriptors and tasks, one at a time on one thread.
 ///
@@ -24,6 +25,9 @@ import Synchronization
 /// ``run(configuration:shutdownGrace:_:)``, or on one of its own (``LoopThread``). It is made, run any number of times,
 /// and closed.
 ///
+/// It has to be closed. One that is dropped before is reported in the log; but what has not ended holds it, tasks,
+/// connections, servers, and so it stays, with its descriptors and without a word, until they end or it is closed.
+///
 /// Invariant: isolated state is touched only by the thread that holds `executor`; a loop that is neither running nor
 /// closing is held by nobody.
 public actor EventLoop {
@@ -36,20 +40,34 @@ public actor EventLoop {
   /// The calls that sockets on this loop make.
   package nonisolated let systemCalls: any SystemCalls
 
+  /// The calls that start and end child processes of this loop.
+  package nonisolated let processCalls: any ProcessCalls
+
+  /// Whom the loop's threads ask for the addresses of names.
+  package nonisolated let nameLookup: any NameLookup
+
   nonisolated let phase = Atomic<Phase>(.idle)
   nonisolated let isStopping = Atomic(false)
   nonisolated let logger: Logger
 
   var backend: any Backend
   let batchOrder: BatchOrder
+  let observer: (any LoopObserver)?
   var wakeUpWatch: (any Watch)?
   var pace = Pace()
   var watches: [WatchKey: DescriptorWatch] = [:]
+  /// Who waits for descriptors of others, and is to hear that one will be closed.
+  var interests: [FileDescriptor: [any DescriptorInterest]] = [:]
   var signals = SignalHandlers()
   var mainQueueWatch: DescriptorWatch?
+  /// What lives by the loop, and is told when it is closed.
+  var dependents: [ObjectIdentifier: any LoopDependent] = [:]
+  /// The pools of a floor above, once they have been asked for.
+  var pools: AnyObject?
+  nonisolated let threadLimits: ThreadLimits
   /// Batches run so far: the second half of a shuffle's seed.
   var batchNumber: UInt64 = 0
-  /// In debug mode, where the callback that runs now was made.
+  /// Where the callback that runs now was made, if it says so.
   var runningSite: String?
 
   /// What is told of errors that nobody reads; `nil` for an entry in the log. See ``ExceptionContext``.
@@ -60,13 +78,19 @@ public actor EventLoop {
   /// Whether slow callbacks are reported, and creation sites are told in reports. See ``Configuration/debug``.
   public var debug: Bool {
     get { isDebugging }
-    set { isDebugging = newValue }
+    set {
+      isDebugging = newValue
+      isMarking = newValue || observer != nil
+    }
   }
 
-  /// What `debug` stands for. Each `callSoon` reads it, and a stored property that is public is checked for exclusive
+  /// What `debug` stands for.
+  var isDebugging: Bool
+
+  /// Whether callbacks say where they were made, and are looked at one by one: in debug mode, or for a test. Each `callSoon` reads it, and a stored property that is public is checked for exclusive
   /// access at each read, since code of other modules could be changing it; one whose every use the compiler sees is
   /// not. (`@exclusivity(unchecked)` would make it unsafe for users to name.)
-  var isDebugging: Bool
+  var isMarking: Bool
 
   /// In debug mode, a callback or a step of a task that takes longer than this is reported. 100 ms at first.
   public var slowCallbackDuration: Duration = .milliseconds(100)
@@ -80,18 +104,26 @@ public actor EventLoop {
   ///
   /// - Throws: ``SystemError`` when the process or the system has no descriptors left.
   public init(configuration: Configuration = Configuration()) throws(SystemError) {
-    executor = try LoopExecutor(timeSource: configuration.seams.clock ?? MonotonicClock())
+    let isPrecise = configuration.timerPrecision == .precise
+    let clock = configuration.seams.clock ?? MonotonicClock(grain: isPrecise ? 1 : LibEventBackend.grain)
+    executor = try LoopExecutor(timeSource: clock)
     systemCalls = configuration.seams.systemCalls ?? LinuxSystemCalls()
+    processCalls = configuration.seams.processCalls ?? LinuxProcessCalls()
+    nameLookup = configuration.seams.nameLookup ?? SystemNameLookup()
     batchOrder = configuration.seams.batchOrder
+    threadLimits = ThreadLimits(
+      blocking: configuration.maximumBlockingThreads, lookUps: configuration.maximumLookUpThreads)
     let backend: any Backend
     if let given = unsafe configuration.seams.backend {
       backend = given
     } else {
-      backend = try LibEventBackend(precise: configuration.timerPrecision == .precise)
+      backend = try LibEventBackend(precise: isPrecise)
     }
     self.backend = backend
     logger = configuration.logger
+    observer = configuration.seams.observer
     isDebugging = configuration.debug
+    isMarking = configuration.debug || configuration.seams.observer != nil
     let logger = configuration.logger
     executor.onCallbackError = { error in
       logger.error(
@@ -100,9 +132,11 @@ public actor EventLoop {
     if let descriptor = executor.wakeUpDescriptor {
       wakeUpWatch = try backend.watch(descriptor, for: .readable) { [executor] in executor.drainWakeUp() }
     }
+    LoopsOfProcess.add(self)
   }
 
   deinit {
+    LoopsOfProcess.remove(self)
     guard phase.load(ordering: .acquiring) != .closed else { return }
     logger.warning(
       "EventLoop: a loop was released without close()", metadata: ["kind": "\(ExceptionContext.Kind.loopNotClosed)"])

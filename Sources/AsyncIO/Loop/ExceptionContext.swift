@@ -22,12 +22,22 @@ public struct ExceptionContext: Sendable, CustomStringConvertible {
     case futureAbandoned = "future-abandoned"
     /// Something was scheduled on a closed loop, and will not run.
     case scheduledOnClosedLoop = "scheduled-on-closed-loop"
+    /// Work of `runBlocking` had not ended when its loop was closed.
+    case blockingWorkUnfinished = "blocking-work-unfinished"
+    /// The handler of a server's client ended with an error.
+    case connectionHandlerFailed = "connection-handler-failed"
+    /// A server cannot take clients for now, since the process is out of descriptors or memory; it tries again.
+    case acceptFailed = "accept-failed"
     /// In debug mode: a callback took longer than ``EventLoop/slowCallbackDuration``.
     case slowCallback = "slow-callback"
     /// The exception handler itself threw.
     case handlerFailed = "handler-failed"
     /// A loop was released without `close()`.
     case loopNotClosed = "loop-not-closed"
+    /// A connection, or half of one, was released without `close()` or `abort()`.
+    case connectionNotClosed = "connection-not-closed"
+    /// A child process ended, and other code of this process had taken its exit status.
+    case childStatusLost = "child-status-lost"
 
     /// The raw value.
     public var description: String { rawValue }

@@ -9,12 +9,13 @@ import SystemPackage
 /// The serial executor of an ``EventLoop``, and the task executor that its tasks prefer.
 ///
 /// Invariant, and the reason for `@unchecked Sendable`: one thread at a time *holds* the loop. `holder` says which;
-/// only that thread touches `ready`, `timers`, `current`, `residents` and `outsiders`. `inbox`, `holder` and `wakeUp`
+/// only that thread touches `ready`, `timers`, `blocks`, `current`, `residents` and `outsiders`. `inbox`, `holder` and `wakeUp`
 /// are for all threads.
 @safe package final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendable {
   let ready = ReadyQueue()
-  let timers = TimerQueue()
+  let timers: TimerQueue
   let inbox = Inbox()
+  let blocks = BlockPool()
   private let wakeUp: Locked<WakeUpDescriptor?>
 
   /// The loop, while one of its threads runs it; it holds this executor.
@@ -29,12 +30,18 @@ import SystemPackage
 
   /// The futures that somebody outside of the loop's tasks waits for, so that closing can tell them.
   var outsiders: [ObjectIdentifier: AnyObject] = [:]
+  /// Whether closing has told them: nobody else may begin to wait.
+  var hasToldOutsiders = false
 
   /// The last number that was given to a done callback of a future of the loop.
   var lastToken: UInt64 = 0
 
   /// The loop's clock.
   let timeSource: any LoopClock
+
+  /// How much work other threads do for this loop now, and will bring back: while there is any, a test's clock stands
+  /// still.
+  let workElsewhere = Atomic<Int>(0)
 
   /// Where an error thrown by a plain callback goes.
   var onCallbackError: (any Error) -> Void = { _ in }
@@ -45,6 +52,7 @@ import SystemPackage
 
   init(timeSource: any LoopClock) throws(SystemError) {
     self.timeSource = timeSource
+    timers = TimerQueue(startingAt: timeSource.now)
     wakeUp = Locked(try WakeUpDescriptor())
   }
 
@@ -73,10 +81,42 @@ import SystemPackage
 
   package func checkIsolated() {
     guard !isHeldByThisThread else { return }
+    stopIfForked()
     misuse(
       "EventLoop",
       "this thread does not hold the loop; call with `await`, or hand the work over with `callSoonThreadsafe`")
   }
+
+  // MARK: After a fork
+
+  /// Makes the loop, in a process that was forked off, one that nobody can use: it would share its descriptors with the
+  /// parent's.
+  func becomeForked() {
+    holder.store(Self.forked, ordering: .sequentiallyConsistent)
+    inbox.close()
+  }
+
+  /// Stops a process that was forked off, and uses the loop of its parent.
+  ///
+  /// Where a loop is used, it costs nothing: such a loop is closed, and held by another thread, and who finds it so asks
+  /// here.
+  @inline(__always)
+  func stopIfForked() {
+    if holder.load(ordering: .relaxed) == Self.forked { Self.stopForked() }
+  }
+
+  @inline(never)
+  private static func stopForked() -> Never {
+    misuse(
+      "EventLoop",
+      """
+      the process was forked, and the loop is its parent's; start other programs by spawning them, or make the child a \
+      loop of its own
+      """)
+  }
+
+  /// No thread's number.
+  private static let forked = UInt.max
 
   // MARK: Work comes in
 
@@ -99,11 +139,14 @@ import SystemPackage
   func post(_ work: consuming sending Work, evenIfClosed: Bool = false) -> Bool {
     switch inbox.leave(work, evenIfClosed: evenIfClosed) {
     case .taken: return true
-    case .refused: return false
+    case .refused:
+      stopIfForked()
+      return false
     case .mustRing:
       ring()
       return true
     case .takenAfterClosing:
+      stopIfForked()
       // The loop has no thread any more. The one that brings a job runs it, and all that comes of it.
       runLeftovers()
       return true
@@ -145,6 +188,8 @@ import SystemPackage
 
   /// Runs one entry of the FIFO.
   func run(_ work: consuming Work) {
+    // A callback, or a task, that forked has come back here in the child.
+    stopIfForked()
     switch consume work {
     case .job(let job):
       // With both executors named, a call between the loop's isolation and its preference stays in the job.
@@ -178,6 +223,7 @@ import SystemPackage
       // Who is leaving something now has to go on first.
       if ready.isEmpty { sched_yield() }
       while !ready.isEmpty { run(ready.takeFirst()) }
+      stopIfForked()
     } while !inbox.isEmpty
   }
 

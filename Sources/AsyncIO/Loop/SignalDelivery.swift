@@ -46,6 +46,20 @@ enum SignalDelivery {
   }
   private static let installed = Locked<[Int32: Installed]>([:])
 
+  /// A process that is forked off does on signals what this one did before, until a loop of its own handles them. (The
+  /// descriptor of arrivals is its parent's, too: what rings there finds nothing to tell.)
+  private static let forking: Void = {
+    pthread_atfork(
+      { SignalDelivery.installed.lockForFork() },
+      { SignalDelivery.installed.unlockAfterFork() },
+      {
+        SignalDelivery.installed.unlockAfterFork { installed in
+          for (signal, var entry) in installed { unsafe sigaction(signal, &entry.previous, nil) }
+          installed = [:]
+        }
+      })
+  }()
+
   /// The descriptor that has an arrival for each signal.
   static func arrivals() throws(SystemError) -> FileDescriptor {
     FileDescriptor(rawValue: try shared.get().value.arrivals.rawValue)
@@ -60,6 +74,7 @@ enum SignalDelivery {
   /// Handles a signal, until as many calls of `remove`.
   static func add(_ signal: Int32) throws(SystemError) {
     _ = try shared.get()
+    forking
     let errno: Errno? = installed.withLock { installed in
       if installed[signal] == nil {
         var entry = Installed()

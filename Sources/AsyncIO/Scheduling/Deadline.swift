@@ -41,6 +41,12 @@ package struct Deadline: Comparable, Hashable, Sendable {
 extension Duration {
   /// Whole nanoseconds, rounded up, at most what an `Int64` holds (292 years) and at least its least.
   package var saturatingNanoseconds: Int64 {
+    let high = UInt64(truncatingIfNeeded: attoseconds >> 64)
+    if high < 1 << 28 {
+      // Of 0 to 156 years, without a division of 128 bits: 2⁶⁴ as are 18,446,744,073 ns and 709,551,616 as.
+      let (whole, rest) = UInt64(truncatingIfNeeded: attoseconds).quotientAndRemainder(dividingBy: 1_000_000_000)
+      return Int64(high * 18_446_744_073 + whole + (high * 709_551_616 + rest + 999_999_999) / 1_000_000_000)
+    }
     // Not by `components`, which trap where the seconds are more than an `Int64` holds.
     let (whole, rest) = attoseconds.quotientAndRemainder(dividingBy: 1_000_000_000)
     return Int64(clamping: rest > 0 ? whole + 1 : whole)

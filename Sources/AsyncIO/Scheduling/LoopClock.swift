@@ -18,7 +18,11 @@ package protocol LoopClock: AnyObject, Sendable {
 
 /// `CLOCK_MONOTONIC`: not moved by changes of the wall clock, and standing still while the machine is suspended.
 package final class MonotonicClock: LoopClock {
-  package init() {}
+  private let grain: Int64
+
+  /// - Parameter grain: How exact the waits of the loop are, in nanoseconds. A deadline that has come less than that ago
+  ///   is waited for to the grain's end, as if the wait had begun before it.
+  package init(grain: Int64 = 1) { self.grain = grain }
 
   package var now: Deadline { Deadline(nanoseconds: KernelClock.nanoseconds(CLOCK_MONOTONIC)) }
 
@@ -27,6 +31,8 @@ package final class MonotonicClock: LoopClock {
   package func limit(until deadline: Deadline?) -> WaitLimit {
     guard let deadline, deadline != .never else { return .forever }
     let present = now
-    return deadline <= present ? .poll : .nanoseconds(deadline.nanoseconds - present.nanoseconds)
+    if deadline > present { return .nanoseconds(deadline.nanoseconds - present.nanoseconds) }
+    let grainEnd = (deadline.nanoseconds + grain - 1) / grain * grain
+    return grainEnd <= present.nanoseconds ? .poll : .nanoseconds(1)
   }
 }

@@ -40,6 +40,9 @@
   /// The number of entries, cancelled ones included.
   var count: Int { unsafe Int(truncatingIfNeeded: state.pointee.tail &- state.pointee.head) }
 
+  /// How many entries were ever added.
+  var entriesSoFar: UInt64 { unsafe state.pointee.tail }
+
   var isEmpty: Bool { unsafe state.pointee.head == state.pointee.tail }
 
   /// Adds work at the end.

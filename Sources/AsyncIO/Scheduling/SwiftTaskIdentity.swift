@@ -2,15 +2,16 @@
 //
 // Which of Swift's tasks is which.
 
+import CLinux
+
 /// The address of a Swift task: unique among those that live. It is compared, never followed.
 package struct SwiftTaskIdentity: Hashable, Sendable {
   private let address: UInt
 
   /// The task that is running on this thread; `nil` in code that runs in none.
   package static var current: SwiftTaskIdentity? {
-    // SAFETY: `UnsafeCurrentTask` is a structure of one reference, whose bits are an address.
-    let address = unsafe withUnsafeCurrentTask { task in unsafe unsafeBitCast(task, to: UInt.self) }
-    return address == 0 ? nil : SwiftTaskIdentity(address: address)
+    // SAFETY: the runtime's own question, without an argument; the address is not followed.
+    unsafe swift_task_getCurrent().map { SwiftTaskIdentity(address: UInt(bitPattern: $0)) }
   }
 
   /// A spread of the address's bits: tasks stand at multiples of 16, and often at equal distances.
@@ -18,6 +19,12 @@ package struct SwiftTaskIdentity: Hashable, Sendable {
 
   private init(address: UInt) {
     self.address = address
+  }
+
+  /// The task that a job is a piece of.
+  init(_ job: UnownedJob) {
+    // SAFETY: a job is a structure of one reference, and a task is its own job: the same object of the runtime.
+    address = unsafe unsafeBitCast(job, to: UInt.self)
   }
 
   package init(_ task: Task<Void, any Error>) {

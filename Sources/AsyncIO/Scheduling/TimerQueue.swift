@@ -15,7 +15,8 @@ package struct TimerID: Hashable, Sendable {
 /// meanwhile.
 package struct DueTimer: Hashable, Sendable {
   fileprivate let slot: UInt32
-  fileprivate let order: UInt64
+  /// The order of arming.
+  let order: UInt64
 }
 
 /// The timers of a loop: in slots, and in order by a wheel.
@@ -34,9 +35,10 @@ package struct DueTimer: Hashable, Sendable {
   // would cost more than arming does.)
   private let timers: UnsafeMutablePointer<Timers>
 
-  init() {
+  /// - Parameter start: The present time; it never goes back.
+  init(startingAt start: Deadline = Deadline(nanoseconds: .min)) {
     unsafe timers = .allocate(capacity: 1)
-    unsafe timers.initialize(to: Timers())
+    unsafe timers.initialize(to: Timers(startingAt: TimerWheel.key(start)))
   }
 
   /// The number of armed timers.
@@ -62,7 +64,7 @@ package struct DueTimer: Hashable, Sendable {
   }
 
   /// Moves a timer, if it is pending, to a deadline some time after the next look at the clock: the call of `settle`.
-  /// Until then it is just noted, with no access to the timer's own memory.
+  /// Until then it is just noted; the timer's own memory is on its way meanwhile.
   ///
   /// - Returns: `false` when so many have been noted that it is time to settle them.
   func push(_ id: TimerID, by nanoseconds: Int64) -> Bool { unsafe timers.pointee.push(id, by: nanoseconds) }
@@ -110,7 +112,7 @@ package struct DueTimer: Hashable, Sendable {
 /// Invariant: `order` is never given twice; a slot's `entry` is the order of the one entry that stands for it, whose
 /// key is not beyond the slot's. `known` is the key of the first armed timer, or `nil` when it has to be looked for.
 private struct Timers: ~Copyable {
-  var wheel = TimerWheel()
+  var wheel: TimerWheel
   var slots = TimerSlots()
   private var nextOrder: UInt64 = 0
   private(set) var armed = 0
@@ -124,7 +126,7 @@ private struct Timers: ~Copyable {
     let nanoseconds: Int64
   }
 
-  init() {}
+  init(startingAt start: UInt64) { wheel = TimerWheel(startingAt: start) }
 
   var earliest: Deadline? {
     mutating get {
@@ -155,6 +157,7 @@ private struct Timers: ~Copyable {
   }
 
   mutating func push(_ id: TimerID, by nanoseconds: Int64) -> Bool {
+    slots.prefetch(id.slot)
     pushes.append(Push(id: id, order: newOrder(), nanoseconds: nanoseconds))
     return pushes.count < Self.notedPushes
   }
@@ -194,7 +197,7 @@ private struct Timers: ~Copyable {
       forgetFirst(unsafe slot.pointee.key)
       armed -= 1
     }
-    let callback = slots.free(id.slot)
+    let callback = unsafe slots.free(id.slot, slot)
     dropDeadEntries()
     return callback
   }
@@ -202,7 +205,7 @@ private struct Timers: ~Copyable {
   mutating func popDue(_ now: UInt64) -> DueTimer? {
     if let known, known <= now { self.known = nil }
     // The deadline that never comes is the greatest key.
-    while let entry = wheel.popFirst(upTo: min(now, .max - 1)) {
+    while let entry = wheel.popFirst(upTo: min(now, .max - 1), slots) {
       guard let current = slots.renewed(entry), let slot = unsafe slots[entry.slot] else { continue }
       guard current.order == entry.order else {
         wheel.insert(current)
@@ -218,7 +221,7 @@ private struct Timers: ~Copyable {
   mutating func takeDue(_ due: DueTimer) -> Callback? {
     guard let slot = unsafe slots[due.slot], unsafe slot.pointee.isDue, unsafe slot.pointee.order == due.order
     else { return nil }
-    return slots.free(due.slot)
+    return unsafe slots.free(due.slot, slot)
   }
 
   mutating func removeAll() -> [Callback] {
@@ -245,9 +248,9 @@ private struct Timers: ~Copyable {
     if key == known { known = nil }
   }
 
+  @inline(__always)
   private mutating func dropDeadEntries() {
-    guard wheel.count &- armed > 2 &* armed &+ Self.toleratedDead else { return }
-    wheel.removeDead(slots)
+    if wheel.count &- armed > 2 &* armed &+ Self.toleratedDead { wheel.removeDead(slots) }
   }
 
   private static let toleratedDead = 1_024

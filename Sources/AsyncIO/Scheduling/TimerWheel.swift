@@ -23,23 +23,38 @@ struct TimerEntry {
 ///
 /// Invariant: keys below `horizon` stand in `near`, a 4-ary heap; all others in the wheel, where each digit of a
 /// bucket, in its level, is greater than that of `horizon` (in level 0: not less). `horizon` is at most one beyond the
-/// time of the last look. `occupied` has a bit for each bucket that is not empty, whose `least` no key in it is below.
+/// time of the last look, or of the start. `occupied` has a bit for each bucket that is not empty, whose `least` no key in it is below.
 @safe struct TimerWheel: ~Copyable {
+  /// Entries in blocks: of many, none is moved for the sake of those that come later.
+  ///
+  /// Invariant: `entries` is the last block, and not empty unless the bucket is.
   private struct Bucket {
     var entries: [TimerEntry] = []
+    var fullBlocks: [[TimerEntry]] = []
     var least = UInt64.max
+
+    var isLarge: Bool { !fullBlocks.isEmpty }
+
+    mutating func popBlock() -> [TimerEntry]? {
+      if let block = fullBlocks.popLast() { return block }
+      return entries.isEmpty ? nil : exchange(&entries, with: [])
+    }
   }
 
   private var near: [TimerEntry] = []
-  private var horizon: UInt64 = 0
+  private var horizon: UInt64
   private let buckets: UnsafeMutablePointer<Bucket>
   private let occupied: UnsafeMutablePointer<UInt64>
-  /// Memory of buckets that were emptied.
+  /// Memory of blocks that were emptied, and for how many entries it is.
   private var spares: [[TimerEntry]] = []
+  private var sparePlaces = 0
   /// All entries.
   private(set) var count = 0
 
-  init() {
+  /// - Parameter start: No timer will be looked for at an earlier time. Where it is near to what is armed first, less
+  ///   has to be dealt out at the first look.
+  init(startingAt start: UInt64) {
+    horizon = start
     // SAFETY: both are owned by this value, initialized here, and freed in deinit; all indices are products of a level
     // and a digit, both checked by their masks.
     unsafe buckets = .allocate(capacity: Self.levels * Self.digits)
@@ -62,9 +77,9 @@ struct TimerEntry {
   }
 
   /// Takes the first entry whose key is not beyond a time, which never goes back.
-  mutating func popFirst(upTo now: UInt64) -> TimerEntry? {
+  mutating func popFirst(upTo now: UInt64, _ slots: borrowing TimerSlots) -> TimerEntry? {
     while near.isEmpty {
-      guard openNext(upTo: now) else { return nil }
+      guard openNext(upTo: now, slots) else { return nil }
     }
     guard near[0].key <= now else { return nil }
     count -= 1
@@ -81,8 +96,9 @@ struct TimerEntry {
       if let current { insert(current) }
     }
     while let (level, digit) = firstBucket {
-      if unsafe bucket(level, digit).pointee.entries.count <= Self.few {
-        let entries = take(level, digit)
+      let bucket = unsafe bucket(level, digit)
+      if unsafe !bucket.pointee.isLarge && bucket.pointee.entries.count <= Self.few {
+        let entries = take(level, digit).entries
         count -= entries.count
         for entry in entries {
           if let current = slots.renewed(entry) { insert(current) }
@@ -90,31 +106,40 @@ struct TimerEntry {
         recycle(entries)
       }
       // A bucket that was emptied is not the first any more.
-      let bucket = unsafe bucket(level, digit)
       if unsafe !bucket.pointee.entries.isEmpty { return unsafe bucket.pointee.least }
     }
     return nil
   }
 
   /// Drops the entries that stand for nothing any more.
+  @inline(never)
   mutating func removeDead(_ slots: borrowing TimerSlots) {
     near.removeAll { slots.isDead($0) }
     near.makeHeap()
     count = near.count
-    spares = []
     for level in 0..<Self.levels {
       for digit in 0..<Self.digits {
-        let entries = take(level, digit)
-        // Into the same buckets: the horizon has not moved. With memory for what is left, and no more.
-        for entry in entries.filter({ !slots.isDead($0) }) { insert(entry) }
+        var bucket = take(level, digit)
+        while let block = bucket.popBlock() {
+          for index in block.indices {
+            if index + Self.ahead < block.count { slots.prefetch(block[index + Self.ahead].slot) }
+            // Into the same bucket: the horizon has not moved.
+            if !slots.isDead(block[index]) { insert(block[index]) }
+          }
+          recycle(block)
+        }
       }
     }
+    spares = []
+    sparePlaces = 0
   }
 
   /// Memory for how many entries it has.
   var capacity: Int {
-    var capacity = near.capacity + spares.reduce(0) { $0 + $1.capacity }
-    for index in 0..<Self.levels * Self.digits { capacity += unsafe buckets[index].entries.capacity }
+    var capacity = near.capacity + sparePlaces
+    for index in 0..<Self.levels * Self.digits {
+      capacity += unsafe buckets[index].fullBlocks.reduce(buckets[index].entries.capacity) { $0 + $1.capacity }
+    }
     return capacity
   }
 
@@ -123,8 +148,12 @@ struct TimerEntry {
     let level = (63 - ((entry.key ^ horizon) | 1).leadingZeroBitCount) / Self.bits
     let digit = Self.digit(entry.key, level)
     let bucket = unsafe bucket(level, digit)
-    if unsafe bucket.pointee.entries.capacity == 0, let spare = spares.popLast() {
-      unsafe bucket.pointee.entries = spare
+    if unsafe bucket.pointee.entries.capacity == 0 {
+      if let spare = spare() { unsafe bucket.pointee.entries = spare }
+    } else if unsafe bucket.pointee.entries.count == Self.large {
+      let full = unsafe exchange(&bucket.pointee.entries, with: spare() ?? [])
+      unsafe bucket.pointee.entries.reserveCapacity(Self.large)
+      unsafe bucket.pointee.fullBlocks.append(full)
     }
     unsafe bucket.pointee.entries.append(entry)
     if unsafe entry.key < bucket.pointee.least { unsafe bucket.pointee.least = entry.key }
@@ -134,7 +163,7 @@ struct TimerEntry {
   /// Brings the entries of the first bucket nearer, if its time has come.
   ///
   /// - Returns: `false` when there is none; `horizon` has come as near as it may, then.
-  private mutating func openNext(upTo now: UInt64) -> Bool {
+  private mutating func openNext(upTo now: UInt64, _ slots: borrowing TimerSlots) -> Bool {
     // What a crowd of timers at one time took, it does not keep.
     if near.capacity > 2 * Self.large { near = [] }
     let limit = now == .max ? now : now + 1
@@ -142,19 +171,35 @@ struct TimerEntry {
       move(horizonTo: limit)
       return false
     }
-    let entries = take(level, digit)
-    if entries.count > Self.large && level > 0 {
+    var bucket = take(level, digit)
+    if bucket.isLarge && level > 0 {
       horizon = start
-    } else {
-      let (end, overflow) = start.addingReportingOverflow(1 << UInt64(level * Self.bits))
-      move(horizonTo: overflow ? limit : min(end, limit))
+      dealOut(bucket)
+      return true
     }
-    for entry in entries {
-      if entry.key < horizon { near.append(entry) } else { place(entry) }
+    let (end, overflow) = start.addingReportingOverflow(1 << UInt64(level * Self.bits))
+    move(horizonTo: overflow ? limit : min(end, limit))
+    while let block = bucket.popBlock() {
+      for entry in block {
+        if entry.key < horizon {
+          near.append(entry)
+          slots.prefetch(entry.slot)
+        } else {
+          place(entry)
+        }
+      }
+      recycle(block)
     }
     near.makeHeap()
-    recycle(entries)
     return true
+  }
+
+  /// Brings the entries of a bucket to where they belong now.
+  private mutating func dealOut(_ bucket: consuming Bucket) {
+    while let block = bucket.popBlock() {
+      for entry in block { place(entry) }
+      recycle(block)
+    }
   }
 
   /// Moves the horizon on, over no entry, and deals out the buckets that it has come into.
@@ -164,9 +209,7 @@ struct TimerEntry {
     for level in (1..<Self.levels).reversed() {
       let digit = Self.digit(horizon, level)
       guard unsafe occupied[level] & (1 << UInt64(digit)) != 0 else { continue }
-      let entries = take(level, digit)
-      for entry in entries { place(entry) }
-      recycle(entries)
+      dealOut(take(level, digit))
     }
   }
 
@@ -189,15 +232,22 @@ struct TimerEntry {
     return above | UInt64(digit) << shift
   }
 
-  private mutating func take(_ level: Int, _ digit: Int) -> [TimerEntry] {
+  private mutating func take(_ level: Int, _ digit: Int) -> Bucket {
     unsafe occupied[level] &= ~(1 << UInt64(digit))
-    return unsafe exchange(&bucket(level, digit).pointee, with: Bucket()).entries
+    return unsafe exchange(&bucket(level, digit).pointee, with: Bucket())
   }
 
-  private mutating func recycle(_ entries: consuming [TimerEntry]) {
-    guard spares.count < Self.keptSpares && entries.capacity <= 2 * Self.large else { return }
-    entries.removeAll(keepingCapacity: true)
-    spares.append(entries)
+  private mutating func recycle(_ block: consuming [TimerEntry]) {
+    guard sparePlaces + block.capacity <= Self.keptPlaces else { return }
+    sparePlaces += block.capacity
+    block.removeAll(keepingCapacity: true)
+    spares.append(block)
+  }
+
+  private mutating func spare() -> [TimerEntry]? {
+    let spare = spares.popLast()
+    sparePlaces -= spare?.capacity ?? 0
+    return spare
   }
 
   private static func digit(_ key: UInt64, _ level: Int) -> Int {
@@ -207,11 +257,13 @@ struct TimerEntry {
   private static let bits = 6
   private static let digits = 64
   private static let levels = 11
-  /// A bucket of more entries is dealt out, one of fewer is sorted.
+  /// A block has so many entries. A bucket of more is dealt out, one of fewer is sorted.
   private static let large = 512
   /// Up to so many entries at the front are looked through for an exact answer.
   private static let few = 64
-  private static let keptSpares = 64
+  private static let keptPlaces = 2_048
+  /// So many entries before its turn, a slot's memory is asked for.
+  private static let ahead = 16
 
   deinit {
     unsafe buckets.deinitialize(count: Self.levels * Self.digits)

@@ -33,6 +33,15 @@ import Glibc
     return try unsafe body(&value.pointee)
   }
 
+  /// Takes the lock before a fork, so that the child finds the value whole.
+  func lockForFork() { unsafe pthread_mutex_lock(mutex) }
+
+  /// Gives it back after the fork, in the parent and in the child, once that has seen to the value.
+  func unlockAfterFork(_ body: (inout Value) -> Void = { _ in }) {
+    unsafe body(&value.pointee)
+    unsafe pthread_mutex_unlock(mutex)
+  }
+
   deinit {
     unsafe value.deinitialize(count: 1)
     unsafe value.deallocate()

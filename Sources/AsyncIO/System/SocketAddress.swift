@@ -1,95 +1,97 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Where a socket is: an IP address and a port, in the form that the kernel takes.
+// Where a socket is, in the form that the kernel takes.
 
 package import Glibc
+import SystemPackage
 
-/// An IPv4 or IPv6 address with a port.
+/// Where a socket is: an IPv4 or IPv6 address with a port, a path, or a name of Linux's abstract name space.
 ///
-/// Invariant: the first `length` bytes of `storage` are a `sockaddr_in` or a `sockaddr_in6`, as its family says.
-package struct SocketAddress: Sendable {
+/// ```swift
+/// let loopback = try SocketAddress(host: "127.0.0.1", port: 7000)
+/// let file = try SocketAddress(unixPath: "/run/service.sock")
+/// let hidden = try SocketAddress(abstractName: "service")
+/// let same = try SocketAddress(parsing: "127.0.0.1:7000")   // == loopback
+/// ```
+///
+/// Making one looks nothing up, and asks nobody. Two are equal when the kernel would take them for the same.
+public struct SocketAddress: Sendable {
+  // Invariant: the first `length` bytes of `storage` are what the kernel takes for an address of its family, of which
+  // there is one form only; the others are zero.
   private var storage: sockaddr_storage
   private var length: socklen_t
 
-  /// Makes an address of what somebody wrote, without looking anything up.
-  ///
-  /// - Parameters:
-  ///   - host: A literal address, `127.0.0.1`, `::1` or `fe80::1%eth0`; or `localhost`, which is `127.0.0.1`.
-  ///   - port: 0 to 65535; 0 lets the kernel choose one.
-  package init(host: String, port: Int) throws(InvalidArgumentError) {
-    guard let portNumber = UInt16(exactly: port) else {
-      throw InvalidArgumentError("port \(port) is out of range; give a number from 0 to 65535")
-    }
-    let literal = host == "localhost" ? "127.0.0.1" : host
-    // C would end the text at a zero byte, and so take for an address what is none.
-    let isText = !literal.utf8.contains(0)
-    if isText, let address = Self.ipv4(literal, portNumber) ?? Self.ipv6(literal, portNumber) {
-      self = address
-    } else {
-      throw InvalidArgumentError(
-        "host \(host.debugDescription) is no IP address; give one (127.0.0.1, ::1) or localhost, "
-          + "since names are not looked up")
-    }
+  /// Of which kind an address is.
+  public struct Family: RawRepresentable, Hashable, Sendable {
+    /// The kernel's number: `AF_INET`, …
+    public let rawValue: Int32
+
+    /// The family of a number of the kernel's.
+    public init(rawValue: Int32) { self.rawValue = rawValue }
+
+    /// IPv4.
+    public static let ipv4 = Family(rawValue: AF_INET)
+    /// IPv6.
+    public static let ipv6 = Family(rawValue: AF_INET6)
+    /// Sockets within a machine: a path, an abstract name, or no name.
+    public static let unix = Family(rawValue: AF_UNIX)
   }
 
-  private static func ipv4(_ host: String, _ port: UInt16) -> SocketAddress? {
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_port = port.bigEndian
-    // SAFETY: the structure of the family.
-    guard unsafe parse(host, AF_INET, into: &address.sin_addr) else { return nil }
-    return SocketAddress(copying: address)
-  }
-
-  private static func ipv6(_ host: String, _ port: UInt16) -> SocketAddress? {
-    // A link-local address needs the interface that it is meant for: its name or number, behind a percent sign.
-    let parts = host.split(separator: "%", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-    var address = sockaddr_in6()
-    address.sin6_family = sa_family_t(AF_INET6)
-    address.sin6_port = port.bigEndian
-    // SAFETY: the structure of the family.
-    guard unsafe parse(parts[0], AF_INET6, into: &address.sin6_addr) else { return nil }
-    if parts.count == 2 {
-      // SAFETY: the name is a C string for the length of the call.
-      address.sin6_scope_id = unsafe UInt32(parts[1]) ?? if_nametoindex(parts[1])
-      guard address.sin6_scope_id != 0 else { return nil }
-    }
-    return SocketAddress(copying: address)
-  }
-
-  /// `inet_pton(3)`; the address is an `in_addr` or an `in6_addr`, as the family says.
-  private static func parse(_ host: String, _ family: Int32, into address: UnsafeMutableRawPointer) -> Bool {
-    // SAFETY: the host is a C string, and the address the caller's, for the length of the call.
-    unsafe inet_pton(family, host, address) == 1
-  }
-
-  private init<Concrete>(copying address: Concrete) {
-    var storage = sockaddr_storage()
-    // SAFETY: sockaddr_storage has the size and alignment for the address of any family; these are plain structures.
-    unsafe withUnsafeMutableBytes(of: &storage) { storage in
-      unsafe withUnsafeBytes(of: address) { unsafe storage.copyMemory(from: $0) }
-    }
-    self.storage = storage
-    length = socklen_t(MemoryLayout<Concrete>.size)
-  }
+  /// Of which kind it is.
+  public var family: Family { Family(rawValue: Int32(storage.ss_family)) }
 
   // MARK: The kernel's side
 
-  /// Makes an address of what a call like `getsockname(2)` writes, or throws the `errno` that it leaves.
-  init(
-    filledBy call: (UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32,
-    named name: String
-  ) throws(SystemError) {
-    var storage = sockaddr_storage()
-    var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
-    // SAFETY: a sockaddr_storage may be written through a sockaddr, up to the length that goes with it.
-    let result = unsafe withUnsafeMutablePointer(to: &storage) {
-      unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe call($0, &length) }
+  /// Takes over a structure of a family: a `sockaddr_in`, a `sockaddr_in6`.
+  static func copy<Concrete>(of address: Concrete) -> SocketAddress {
+    unsafe SocketAddress(length: MemoryLayout<Concrete>.size) { storage in
+      // SAFETY: plain structures, of which the storage holds any.
+      unsafe withUnsafeBytes(of: address) { unsafe storage.copyMemory(from: $0) }
     }
-    guard result == 0 else { throw SystemError(.last, in: name) }
+  }
+
+  /// Makes an address of so many bytes, which a function writes.
+  init(length: Int, _ write: (UnsafeMutableRawBufferPointer) -> Void) {
+    var storage = sockaddr_storage()
+    // SAFETY: a sockaddr_storage has the size and the alignment for an address of any family.
+    unsafe withUnsafeMutableBytes(of: &storage) { unsafe write($0) }
+    self.storage = storage
+    self.length = socklen_t(length)
+  }
+
+  /// Makes an address of what a call like `getsockname(2)` writes, or throws the `errno` that it leaves. An interrupted
+  /// call is repeated.
+  init(
+    filledBy call: (UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32
+  ) throws(Errno) {
+    var storage = sockaddr_storage()
+    var length = socklen_t(0)
+    _ = try retrying {
+      length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+      // SAFETY: a sockaddr_storage may be written through a sockaddr, up to the length that goes with it.
+      return unsafe withUnsafeMutablePointer(to: &storage) {
+        unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe call($0, &length) }
+      }
+    }
     self.storage = storage
     self.length = length
+    if family == .unix { self.length = socklen_t(unixLength) }
   }
+
+  /// Makes an address of what a library has, of a family that is known here; `nil` for others.
+  init?(copying address: UnsafePointer<sockaddr>, length: socklen_t) {
+    // SAFETY: the caller's pointer is to so many bytes, and the copy is bounded by the storage.
+    let family = unsafe Int32(address.pointee.sa_family)
+    guard family == AF_INET || family == AF_INET6, Int(length) <= MemoryLayout<sockaddr_storage>.size else {
+      return nil
+    }
+    unsafe self.init(length: Int(length)) { storage in
+      unsafe storage.copyMemory(from: UnsafeRawBufferPointer(start: address, count: Int(length)))
+    }
+  }
+
+  /// Whether the kernel named nobody: a Unix socket that was not bound.
+  package var isUnnamed: Bool { length <= socklen_t(MemoryLayout<sa_family_t>.size) }
 
   /// Lends the address to a call like `bind(2)`.
   package func withSockaddr<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
@@ -99,28 +101,36 @@ package struct SocketAddress: Sendable {
     }
   }
 
-  /// `AF_INET` or `AF_INET6`.
-  var family: Int32 { Int32(storage.ss_family) }
+  /// The bytes of the address, the family's number first.
+  var bytes: [UInt8] {
+    // SAFETY: the invariant; the bytes are copied.
+    unsafe withUnsafeBytes(of: storage) { unsafe Array($0.prefix(Int(length))) }
+  }
 
-  /// The port; 0 before the kernel has chosen one.
-  package var port: Int {
+  /// Lends the address as a structure of its family.
+  func withStructure<Concrete, Result>(_ type: Concrete.Type, _ body: (Concrete) -> Result) -> Result {
+    // SAFETY: a sockaddr_in and a sockaddr_in6 are plain, and within the storage.
+    unsafe withUnsafeBytes(of: storage) { unsafe body($0.load(as: Concrete.self)) }
+  }
+
+  /// The same address with another port; an address without ports as it is.
+  package func with(port: Int) -> SocketAddress {
+    guard family == .ipv4 || family == .ipv6 else { return self }
+    var copy = self
     // The port stands in the same place in both forms.
-    // SAFETY: the invariant; a sockaddr_in is within the storage.
-    let port = unsafe withUnsafeBytes(of: storage) { unsafe $0.load(as: sockaddr_in.self).sin_port }
-    return Int(UInt16(bigEndian: port))
+    let number = UInt16(truncatingIfNeeded: port).bigEndian
+    // SAFETY: within the storage.
+    unsafe withUnsafeMutableBytes(of: &copy.storage) {
+      unsafe $0.storeBytes(of: number, toByteOffset: 2, as: UInt16.self)
+    }
+    return copy
   }
 }
 
-extension SocketAddress: CustomStringConvertible {
-  /// `127.0.0.1:7000`, or `[::1]:7000`.
-  package var description: String {
-    var text = [CChar](repeating: 0, count: Int(NI_MAXHOST))
-    // SAFETY: the call writes no more than the count, with a zero at the end, and keeps nothing.
-    let result = unsafe withSockaddr { address, length in
-      unsafe getnameinfo(address, length, &text, socklen_t(text.count), nil, 0, NI_NUMERICHOST)
-    }
-    guard result == 0 else { return "an address of family \(family)" }
-    let host = String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
-    return family == AF_INET6 ? "[\(host)]:\(port)" : "\(host):\(port)"
-  }
+extension SocketAddress: Hashable {
+  /// Whether they are the same address, port and scope, or the same path or name.
+  public static func == (a: SocketAddress, b: SocketAddress) -> Bool { a.length == b.length && a.bytes == b.bytes }
+
+  /// Feeds what tells addresses apart to a hasher.
+  public func hash(into hasher: inout Hasher) { hasher.combine(bytes) }
 }

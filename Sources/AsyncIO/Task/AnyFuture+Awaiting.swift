@@ -85,6 +85,9 @@ extension AnyFuture {
     if !isDone { throw LoopClosedError() }
   }
 
+  /// Calls back on the loop, there and then, when it ends, or when the loop is closed before. The loop's thread.
+  final func observeEndOrClosing(_ callback: @escaping () -> Void) { addOutsider { .elsewhere(callback, $0) } }
+
   /// The loop's thread.
   private final func addOutsider(_ named: (DoneCallbackToken) -> Observers.Observer) {
     let observer = named(loop.executor.makeTokens(1))
@@ -123,7 +126,7 @@ extension AnyLoopTask {
   }
 
   /// On a loop that was closed, a request that is due is still delivered; but nothing else will ever come.
-  private final func endOfTime() async throws {
+  final func endOfTime() async throws {
     if due != .nothing {
       due = .nothing
       throw CancellationError()
@@ -148,11 +151,14 @@ package class WaitNote {
   }
 }
 
-/// A task awaited something of another loop, whose order and time it does not share.
+/// A task used something of another loop, whose order and time it does not share: a future, a task, a lock, a queue.
 public struct WrongLoopError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The fact and the cure.
   public var description: String {
-    "a task awaits a future or task of another event loop; create it on the task's own loop, or await it in a Swift task"
+    """
+    a task uses something of another event loop: a future, a task, a lock, a queue; create it on the task's own loop, or \
+    await a future in a Swift task
+    """
   }
 
   package init() {}

@@ -66,6 +66,11 @@ extension AnyLoopTask {
     // The flag is for child tasks and other libraries; their cancellation handlers run here and now.
     swiftTask?.cancel()
     guard let awaited else {
+      if let waiter = unsafe waiter {
+        // One that was woken is about to go on, and hears it then.
+        if !waiter.cancel() { due = .cancellation }
+        return
+      }
       due = loop.executor.currentTask === self ? .cancellation : max(due, .interruption)
       return
     }

@@ -7,7 +7,7 @@ import Synchronization
 /// A task of a loop, whatever its value. See ``LoopTask``.
 ///
 /// Invariant: from `start` to its end the task is in the loop's registry, under the identity of its Swift task. While
-/// the body waits in an await of ours, `awaited` is what it waits for. `due` says what is still owed of a cancel
+/// the body waits in an await of ours, `awaited` is what it waits for, or `waiter` what it waits in. `due` says what is still owed of a cancel
 /// request: nothing, a throw at the next await of ours, or that and the end of the task. All of that belongs to the
 /// thread that holds the loop.
 public class AnyLoopTask: AnyFuture, @unchecked Sendable {
@@ -25,12 +25,14 @@ public class AnyLoopTask: AnyFuture, @unchecked Sendable {
 
   final var swiftTask: Task<Void, any Error>?
   final var awaited: AnyFuture?
+  /// It does not hold the waiter, which the wait itself does.
+  final unowned(unsafe) var waiter: Waiter?
   /// Under which name it waits there.
   final var waitToken = DoneCallbackToken(number: 0)
   final var due = Due.nothing
   final var hasStarted = false
   final let requests = Atomic<Int>(0)
-  private final let givenName: String?
+  final let givenName: String?
   private final let number: UInt64
 
   @usableFromInline

@@ -20,7 +20,8 @@ extension EventLoop {
     closeNow()
   }
 
-  nonisolated func closeNow() {
+  package nonisolated func closeNow() {
+    executor.stopIfForked()
     if isClosed { return }
     guard executor.acquire() else {
       misuse("EventLoop.close", "the loop is running; call stop() first, and wait until its run returns")
@@ -37,6 +38,7 @@ extension EventLoop {
       unsafe executor.loop = .passUnretained(loop)
       defer { unsafe executor.loop = nil }
       loop.abandonTasks()
+      loop.abandonWork()
       loop.abandonOutsiders()
       loop.releaseEverything()
     }
@@ -67,7 +69,9 @@ extension EventLoop {
   }
 
   private func abandonOutsiders() {
-    for future in executor.outsiders.values.compactMap({ $0 as? AnyFuture }) {
+    executor.hasToldOutsiders = true
+    for case let waiter as Waiter in executor.outsiders.values { waiter.abandon() }
+    for case let future as AnyFuture in executor.outsiders.values {
       // Another thread may have ended it, and have found the inbox closed.
       if !future.isDone {
         reportException(

@@ -21,8 +21,8 @@ extension EventLoop {
   ///
   /// - Parameters:
   ///   - configuration: How the loop is to be.
-  ///   - grace: How long the tasks that are left may take to end after their cancel; `nil`: as long as they do. What
-  ///     has not ended then is reported, and left behind.
+  ///   - grace: How long the tasks that are left may take to end after their cancel, and after them the work of
+  ///     `runBlocking`; `nil`: as long as they do. What has not ended then is reported, and left behind.
   ///   - main: The body. It gets the loop, isolated.
   /// - Returns: The body's value.
   /// - Throws: The body's error; `CancellationError` when it ended cancelled; ``LoopStateError`` when a loop runs on
@@ -73,7 +73,7 @@ extension EventLoop {
     return try awaitable.result()
   }
 
-  nonisolated func makeMainTask<Success: Sendable>(
+  package nonisolated func makeMainTask<Success: Sendable>(
     _ main: @escaping @Sendable (isolated EventLoop) async throws -> Success
   ) throws -> LoopTask<Success> {
     try whileIdle { loop in
@@ -81,7 +81,7 @@ extension EventLoop {
     }
   }
 
-  private nonisolated func run(until future: AnyFuture, interruptible: Bool) throws {
+  package nonisolated func run(until future: AnyFuture, interruptible: Bool) throws {
     let token = try whileIdle { loop in
       if interruptible { loop.cancelOnInterrupt(future) }
       return future.addDoneCallback { loop.stop() }
@@ -100,25 +100,39 @@ extension EventLoop {
   private func cancelOnInterrupt(_ future: AnyFuture) {
     guard getpid() == gettid(), SignalDelivery.hasDefaultAction(SIGINT) else { return }
     // It fails only without descriptors; then SIGINT ends the process, as it does anyhow.
-    try? addSignalHandler(SIGINT) {
+    try? addFallbackSignalHandler(SIGINT) {
       SignalDelivery.restoreDefault(SIGINT)
       future.cancel(CancellationReason(.call, message: "SIGINT"))
     }
   }
 
-  /// Cancels the tasks that are left, and runs the loop until they have ended, or the grace has passed.
-  nonisolated func endTasks(grace: Duration?) throws {
-    let isAnyLeft = try whileIdle { loop in
+  /// Cancels the tasks that are left, and runs the loop until they have ended; then until the work that other threads
+  /// do for it has. The grace is for both.
+  package nonisolated func endTasks(grace: Duration?) throws {
+    let limit = grace.map { now.advanced(by: $0) }
+    let areTasksLeft = try whileIdle { loop in
       let tasks = loop.allTasks
-      let countdown = Countdown(from: tasks.count) { loop.stop() }
-      for task in tasks {
-        task.cancel(CancellationReason(.shutdown))
-        task.addDoneCallback { countdown.step() }
-      }
-      if let grace, !tasks.isEmpty { loop.callLater(grace) { loop.stop() } }
-      return !tasks.isEmpty
+      for task in tasks { task.cancel(CancellationReason(.shutdown)) }
+      return loop.stops(after: tasks, noLaterThan: limit)
     }
-    if isAnyLeft { try runTurns() }
+    if areTasksLeft { try runTurns() }
+    // Not before: a task's cleanup may use them.
+    let isWorkLeft = try whileIdle { loop in loop.stops(after: loop.finishWork(), noLaterThan: limit) }
+    if isWorkLeft { try runTurns() }
+  }
+
+  /// Sees to it that the next run stops when all of some futures have ended, or at a point in time.
+  ///
+  /// - Returns: `false` when there is nothing to run for.
+  private func stops(after futures: [AnyFuture], noLaterThan limit: Instant?) -> Bool {
+    if futures.isEmpty { return false }
+    let timer = limit.map { limit in callAt(limit) { self.stop() } }
+    let countdown = Countdown(from: futures.count) {
+      if let timer { self.cancelTimer(timer.id) }
+      self.stop()
+    }
+    for future in futures { future.addDoneCallback { countdown.step() } }
+    return true
   }
 }
 

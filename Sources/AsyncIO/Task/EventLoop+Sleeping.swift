@@ -24,22 +24,30 @@ public func sleep(until deadline: EventLoop.Instant) async throws {
 extension EventLoop {
   /// Waits for a while, by a timer of this loop. See ``sleep(for:)-(Duration)``.
   public func sleep(for duration: Duration) async throws {
-    let future = createFuture(of: Void.self)
+    // Only a task of the loop stays there for ever.
+    if isClosing && executor.currentTask == nil { throw LoopClosedError() }
+    let waiter = Waiter()
+    // Before the timer: a Swift task that is none of the loop's may lose its turn on the way into the wait.
+    waiter.begin()
     if duration <= .zero {
-      callSoon { future.end(with: ()) }
-      return try await future.value
+      callSoon { waiter.wake() }
+      return try await waiter.wait(on: executor)
     }
-    let timer = callLater(duration) { future.end(with: ()) }
-    defer { timer.cancel() }
-    try await future.value
+    let timer = callLater(duration) { waiter.wake() }.id
+    defer { cancelTimer(timer) }
+    try await waiter.wait(on: executor)
   }
 
   /// Waits until a point on this loop's clock.
   public func sleep(until deadline: Instant) async throws {
-    let future = createFuture(of: Void.self)
-    let timer = callAt(deadline) { future.end(with: ()) }
-    defer { timer.cancel() }
-    try await future.value
+    // Only a task of the loop stays there for ever.
+    if isClosing && executor.currentTask == nil { throw LoopClosedError() }
+    let waiter = Waiter()
+    // Before the timer: a Swift task that is none of the loop's may lose its turn on the way into the wait.
+    waiter.begin()
+    let timer = callAt(deadline) { waiter.wake() }.id
+    defer { cancelTimer(timer) }
+    try await waiter.wait(on: executor)
   }
 
   /// A loop's clock, for code that is generic over clocks: monotonic, in nanoseconds, standing still while the machine

@@ -7,11 +7,11 @@ public import SystemPackage
 extension EventLoop {
   /// Waits until a descriptor is readable: data, the end of the stream, a hang-up or an error.
   ///
-  /// It stands beside the callbacks of ``addReader(_:_:)``, and beside other waits: all are told. The descriptor stays
-  /// the caller's, who does not close it during the wait.
+  /// It stands beside the callbacks of ``addReader(_:fileID:line:_:)``, and beside other waits: all are told. The
+  /// descriptor stays the caller's; before it is closed during a wait, ``descriptorWillClose(_:)`` has to end that.
   ///
   /// - Cancellation: Ends the watch, and throws `CancellationError`. No data is lost, since none is read.
-  /// - Throws: As ``addReader(_:_:)``.
+  /// - Throws: As ``addReader(_:fileID:line:_:)``; ``DescriptorClosedError`` after ``descriptorWillClose(_:)``.
   public func waitReadable(_ descriptor: FileDescriptor) async throws {
     try await wait(for: descriptor, .readable)
   }
@@ -22,9 +22,13 @@ extension EventLoop {
   }
 
   private func wait(for descriptor: FileDescriptor, _ readiness: Readiness) async throws {
-    let future = createFuture(of: Void.self)
-    let watch = try watch(descriptor, readiness) { future.end(with: ()) }
-    defer { watch.end() }
-    try await future.value
+    try requireNonBlocking(descriptor)
+    let wait = ReadinessWait(descriptor, readiness, isOwned: false, on: self)
+    note(wait, in: descriptor)
+    defer {
+      forget(wait, in: descriptor)
+      wait.end()
+    }
+    try await wait.untilReady()
   }
 }

@@ -98,6 +98,7 @@ extension EventLoop {
   @usableFromInline
   func accepts(_ task: AnyLoopTask) -> Bool {
     guard isClosing else { return true }
+    executor.stopIfForked()
     task.reason = CancellationReason(.shutdown)
     task.endCancelled()
     reportException(

@@ -2,10 +2,7 @@
 //
 // A loop on a thread of its own, for programs that have their own main.
 
-import CLinux
-import Glibc
 import Synchronization
-import SystemPackage
 
 /// A thread that runs an event loop, beside whatever else the process does.
 ///
@@ -47,22 +44,12 @@ public final class LoopThread: Sendable {
     name: String = "asyncio-loop", configuration: EventLoop.Configuration = .init()
   ) throws(SystemError) -> LoopThread {
     let thread = LoopThread(loop: try EventLoop(configuration: configuration))
-    var id = pthread_t()
-    let context = unsafe Unmanaged.passRetained(StartContext(thread, name: name)).toOpaque()
-    // SAFETY: the context was retained for the new thread, which takes it over; if there is none, it is released here.
-    let errno = unsafe pthread_create(
-      &id, nil,
-      { context in
-        guard let context = unsafe context else { return nil }
-        unsafe Unmanaged<StartContext>.fromOpaque(context).takeRetainedValue().run()
-        return nil
-      }, context)
-    guard errno == 0 else {
-      unsafe Unmanaged<StartContext>.fromOpaque(context).release()
+    do {
+      try PlainThread.start(name: name, takesSignals: true) { thread.main() }
+    } catch {
       thread.loop.closeNow()
-      throw SystemError(Errno(rawValue: errno), in: "pthread_create")
+      throw error
     }
-    pthread_detach(id)
     return thread
   }
 
@@ -91,8 +78,8 @@ public final class LoopThread: Sendable {
 
   /// Cancels the loop's tasks, waits for them, closes the loop, and waits for the thread's end.
   ///
-  /// - Parameter grace: How long the tasks may take to end; `nil`: as long as they do. What has not ended then is
-  ///   reported, and left behind. The first call's counts.
+  /// - Parameter grace: How long the tasks may take to end, and after them the work of `runBlocking`; `nil`: as long as
+  ///   they do. What has not ended then is reported, and left behind. The first call's counts.
   /// - Cancellation: Not heard: the thread's end is near.
   public func shutdown(grace: Duration? = nil) async {
     state.withLock { state in
@@ -119,7 +106,7 @@ public final class LoopThread: Sendable {
     }
   }
 
-  fileprivate func main() {
+  private func main() {
     // Nobody else has the loop yet, or can close it: running it does not fail.
     try? loop.runTurns()
     let grace = state.withLock { state in
@@ -135,22 +122,5 @@ public final class LoopThread: Sendable {
       return state.waiters
     }
     for waiter in waiters { waiter.resume() }
-  }
-}
-
-/// What a new thread starts with.
-private final class StartContext: Sendable {
-  private let thread: LoopThread
-  private let name: String
-
-  init(_ thread: LoopThread, name: String) {
-    self.thread = thread
-    self.name = name
-  }
-
-  func run() {
-    // SAFETY: the name is copied by the call, up to 15 bytes.
-    _ = unsafe clinux_set_thread_name(name)
-    thread.main()
   }
 }

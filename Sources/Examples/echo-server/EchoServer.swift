@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A TCP service that sends back whatever its clients send: the command line, and the life of the process.
+// A TCP service that sends back whatever its clients send: the command line, the service, and the life of the process.
 
 import ArgumentParser
 import AsyncIO
@@ -13,27 +13,43 @@ struct EchoServer: ParsableCommand {
     commandName: "echo-server",
     abstract: "Sends back whatever its clients send, over TCP, until SIGTERM or SIGINT.")
 
-  @Option(help: "The address to listen on: IPv4, IPv6 or localhost.")
+  @Option(help: "The address to listen on: a name, IPv4 or IPv6.")
   var host = "127.0.0.1"
 
   @Option(parsing: .unconditional, help: "The port to listen on; 0 for any that is free.")
   var port = 7000
 
+  /// How long clients may go on after a signal; and once more, when they were cancelled.
+  private static let grace = Duration.milliseconds(250)
+
   func run() throws {
-    let address = try SocketAddress(host: host, port: port)
     try EventLoop.run { loop in
-      let acceptor = try Acceptor(listeningOn: address)
-      let service = loop.createTask(name: "accept") { try await acceptor.run(on: loop) }
+      let server = try await startServer(host: host, port: port) { try await echo($0) }
       for signal in [SIGTERM, SIGINT] {
-        try loop.addSignalHandler(signal) { service.cancel("signal \(signal)") }
+        try loop.addSignalHandler(signal) { server.close() }
       }
       // Not `print`, which would keep the line in a buffer when standard output is a pipe.
-      try FileDescriptor.standardOutput.writeAll("listening on \(acceptor.address)\n".utf8)
-      do {
-        try await service.value
-      } catch is CancellationError {
-        // A signal. The connections that are left are tasks of the loop, which ends them now.
-      }
+      let addresses = server.addresses.map(\.description).joined(separator: ", ")
+      try FileDescriptor.standardOutput.writeAll("listening on \(addresses)\n".utf8)
+      try await server.serveForever()
+      try await server.closeClients(grace: Self.grace)
     }
+  }
+}
+
+/// Serves a client until it ends its side, or is lost. A client that sends and never reads is held back by its own bytes:
+/// nothing more is read while much of it is not sent.
+private func echo(_ client: Connection) async throws {
+  do {
+    while try await client.reader.fill() {
+      var hasRoom = true
+      try client.reader.consume { bytes in
+        hasRoom = try client.writer.writeNow(bytes)
+        return bytes.count
+      }
+      if !hasRoom { try await client.writer.drain() }
+    }
+  } catch is SystemError {
+    // A client that is lost is its own business.
   }
 }

@@ -6,7 +6,7 @@ import Testing
 
 @testable import AsyncIO
 
-@Suite(.oneAtATime) struct AsCompletedTests {
+@Suite(.oneAtATime, .overSeeds(2_000)) struct AsCompletedTests {
   @Test func `AC-01: they come in the order of finishing`() throws {
     try runVirtually { loop in
       let early = loop.createFuture(of: Int.self)

@@ -96,7 +96,7 @@ import Testing
     return race
   }
 
-  @Test(arguments: Combinator.allCases)
+  @Test(.inOrder, arguments: Combinator.allCases)
   func `W-12, W-13, W-24, T-49, T-50: two in one turn, as the table of the article has it`(
     combinator: Combinator
   ) throws {

@@ -6,7 +6,7 @@ import Testing
 
 @testable import AsyncIO
 
-@Suite(.oneAtATime) struct LoopTaskGroupTests {
+@Suite(.oneAtATime, .overSeeds(2_000)) struct LoopTaskGroupTests {
   @Test func `TG-01: children end well: the block ends after all, and their values are there`() throws {
     try runVirtually { loop in
       let start = loop.now
@@ -135,7 +135,7 @@ import Testing
     }
   }
 
-  @Test func `TG-06: a body that catches the cancel may end its children in its own way`() throws {
+  @Test(.inOrder) func `TG-06: a body that catches the cancel may end its children in its own way`() throws {
     try runVirtually { loop in
       let notes = Log()
       let task = loop.createTask {

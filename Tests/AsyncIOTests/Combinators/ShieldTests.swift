@@ -6,7 +6,7 @@ import Testing
 
 @testable import AsyncIO
 
-@Suite(.oneAtATime) struct ShieldTests {
+@Suite(.oneAtATime, .overSeeds(2_000)) struct ShieldTests {
   @Test func `SH-01: the shield gives the inner's value, or its very error`() throws {
     try runVirtually { loop in
       let value = try await shield(loop.sleeper(.seconds(1), 1))
@@ -124,11 +124,11 @@ import Testing
     }
   }
 
-  @Test func `SH-10: a shield that is left is off the inner's list, 100,000 times`() throws {
+  @Test(.inOrder) func `SH-10: a shield that is left is off the inner's list, 100,000 times`() throws {
     try runVirtually { loop in
       let future = loop.createFuture(of: Int.self)
       let me = try #require(AnyLoopTask.current)
-      for _ in 0..<100_000 {
+      for _ in 0..<Amount.of(100_000, usually: 20_000) {
         me.cancel()
         let end = await ending { try await shield(future) }
         me.uncancel()

@@ -6,7 +6,7 @@ import Testing
 
 @testable import AsyncIO
 
-@Suite(.oneAtATime) struct TimeLimitTests {
+@Suite(.oneAtATime, .overSeeds(2_000)) struct TimeLimitTests {
   @Test func `W-25, T-74: a block in the cleanup of a cancelled task has its own limit, which is a timeout`() throws {
     try runVirtually { loop in
       let task = loop.createTask { () async throws -> String in
@@ -118,7 +118,7 @@ import Testing
     }
   }
 
-  @Test func `W-30: an endless or huge limit never passes; one of zero or less interrupts the first await`() throws {
+  @Test(.inOrder) func `W-30: an endless limit never passes; one of zero or less interrupts the first await`() throws {
     try runVirtually { loop in
       for limit in [try Duration(clampingSeconds: .infinity), .seconds(Int64.max)] {
         let value = try await withTimeout(limit) { limit in
@@ -141,7 +141,7 @@ import Testing
     }
   }
 
-  @Test func `W-31: 20,000 blocks that end early leave no timer and no task`() throws {
+  @Test(.inOrder) func `W-31: 20,000 blocks that end early leave no timer and no task`() throws {
     try runVirtually { loop in
       for _ in 0..<20_000 { try await withTimeout(.seconds(60)) {} }
       #expect(loop.executor.timers.count == 0)

@@ -6,7 +6,7 @@ import Testing
 
 @testable import AsyncIO
 
-@Suite(.oneAtATime) struct WithTimeoutTests {
+@Suite(.oneAtATime, .overSeeds(2_000)) struct WithTimeoutTests {
   @Test func `W-02: a block that ends in time has its value, whatever its type; the timer goes`() throws {
     try runVirtually { loop in
       var hits = 0

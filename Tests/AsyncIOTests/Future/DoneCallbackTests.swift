@@ -9,7 +9,7 @@ import Testing
 @Suite(.oneAtATime) struct DoneCallbackTests {
   enum End: CaseIterable { case value, error, cancel }
 
-  @Test(arguments: End.allCases)
+  @Test(.inOrder, arguments: End.allCases)
   func `F-10: callbacks run in order of adding, each once, in the next turn`(end: End) throws {
     try runVirtually { loop in
       let future = loop.createFuture(of: Int.self)
@@ -29,7 +29,7 @@ import Testing
     }
   }
 
-  @Test func `F-10: callbacks and waiting tasks are told in one order`() throws {
+  @Test(.inOrder) func `F-10: callbacks and waiting tasks are told in one order`() throws {
     try runVirtually { loop in
       let future = loop.createFuture(of: Int.self)
       let log = Log()
@@ -72,7 +72,7 @@ import Testing
     }
   }
 
-  @Test func `F-11: a callback added to a future that has ended runs in the next turn`() throws {
+  @Test(.inOrder) func `F-11: a callback added to a future that has ended runs in the next turn`() throws {
     try runVirtually { loop in
       let future = loop.createFuture(of: Int.self)
       try future.setResult(1)
@@ -124,7 +124,7 @@ import Testing
     }
   }
 
-  @Test func `F-15: a callback that is queued already can be removed`() throws {
+  @Test(.inOrder) func `F-15: a callback that is queued already can be removed`() throws {
     try runVirtually { loop in
       let future = loop.createFuture(of: Int.self)
       let log = Log()
@@ -161,7 +161,7 @@ import Testing
     }
   }
 
-  @Test func `F-16: a callback that adds a callback to the same future sees it run a turn later`() throws {
+  @Test(.inOrder) func `F-16: a callback that adds a callback to the same future sees it run a turn later`() throws {
     try runVirtually { loop in
       let future = loop.createFuture(of: Int.self)
       let log = Log()
@@ -178,7 +178,7 @@ import Testing
     }
   }
 
-  @Test(arguments: [1, 2, 3, 4])
+  @Test(.inOrder, arguments: [1, 2, 3, 4])
   func `F-17: a callback that removes another one skips no third`(removed: Int) throws {
     try runVirtually { loop in
       let future = loop.createFuture(of: Int.self)
@@ -197,7 +197,7 @@ import Testing
     }
   }
 
-  @Test(arguments: [0, 1, 2])
+  @Test(.inOrder, arguments: [0, 1, 2])
   func `F-17: removal of a pending future's callback keeps the order of the others`(removed: Int) throws {
     try runVirtually { loop in
       let future = loop.createFuture(of: Int.self)
@@ -232,7 +232,7 @@ import Testing
     }
   }
 
-  @Test(arguments: [false, true])
+  @Test(.inOrder, arguments: [false, true])
   func `F-18: a deinit that changes the list while a callback is removed does no harm`(queued: Bool) throws {
     try runVirtually { loop in
       let future = loop.createFuture(of: Int.self)
@@ -270,7 +270,7 @@ import Testing
     }
   }
 
-  @Test func `F-42: a chain of 100,000 futures ends without recursion`() throws {
+  @Test(.inOrder) func `F-42: a chain of 100,000 futures ends without recursion`() throws {
     try runVirtually { loop in
       let futures = (0...100_000).map { _ in loop.createFuture(of: Int.self) }
       for (from, to) in zip(futures, futures.dropFirst()) {

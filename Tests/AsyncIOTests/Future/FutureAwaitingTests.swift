@@ -6,7 +6,7 @@ import Testing
 
 @testable import AsyncIO
 
-@Suite(.oneAtATime) struct FutureAwaitingTests {
+@Suite(.oneAtATime, .overSeeds(200)) struct FutureAwaitingTests {
   @Test func `F-28: a future that has ended is awaited without giving up the turn`() throws {
     try runVirtually { loop in
       let counter = Counter()
@@ -26,7 +26,7 @@ import Testing
     }
   }
 
-  @Test func `F-29: two tasks that await one future resume in order of waiting, in one turn`() throws {
+  @Test(.inOrder) func `F-29: two tasks that await one future resume in order of waiting, in one turn`() throws {
     try runVirtually { loop in
       let future = loop.createFuture(of: Int.self)
       let log = Log()

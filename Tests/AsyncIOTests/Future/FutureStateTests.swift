@@ -186,7 +186,7 @@ import Testing
     }
   }
 
-  @Test func `F-41: a value dies once, with its future, and its deinit may use the loop`() throws {
+  @Test(.inOrder) func `F-41: a value dies once, with its future, and its deinit may use the loop`() throws {
     final class Noisy: Sendable {
       let atEnd: @Sendable () -> Void
       init(_ atEnd: @escaping @Sendable () -> Void) { self.atEnd = atEnd }

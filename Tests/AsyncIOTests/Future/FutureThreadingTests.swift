@@ -71,7 +71,7 @@ import Testing
     }
   }
 
-  @Test func `F-10: a callback that is added after another thread has ended the future runs last`() throws {
+  @Test(.inOrder) func `F-10: a callback that is added after another thread has ended the future runs last`() throws {
     try runVirtually { loop in
       let future = loop.createFuture(of: Int.self)
       let log = Log()

@@ -58,7 +58,7 @@ import Testing
     #expect(observers.takeAll() == nil)
   }
 
-  @Test func `F-12, F-29: waiting tasks, callbacks and combinators are told in one order`() throws {
+  @Test(.inOrder) func `F-12, F-29: waiting tasks, callbacks and combinators are told in one order`() throws {
     try runVirtually { loop in
       let log = Log()
       let future = loop.createFuture(of: Int.self)

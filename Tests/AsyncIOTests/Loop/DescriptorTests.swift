@@ -2,7 +2,7 @@
 //
 // Contract, section 11: readiness, registrations, and who is told.
 //
-// Not offered, or of the streams: IO-17, IO-20, IO-23, IO-25, IO-26, IO-27.
+// Not offered, or of the streams: IO-17, IO-20, IO-23, IO-27. Elsewhere: IO-25, IO-26.
 
 import AsyncIO
 import SystemPackage

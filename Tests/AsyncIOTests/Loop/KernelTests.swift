@@ -10,7 +10,7 @@ import Testing
 @Suite(.oneAtATime) struct KernelTests {
   @Test func `L-36: a loop with nothing to do waits once, and uses no processor`() throws {
     let backend = try CountingBackend()
-    let waits = backend.waits
+    let waits = backend.counts.waits
     let (count, used) = try EventLoop.run(configuration: .on(backend)) { loop in
       let future = loop.createFuture(of: Void.self)
       try await turns(3)
@@ -29,7 +29,7 @@ import Testing
 
   @Test func `L-40: a list of tiny sleeps costs a bounded number of polls`() throws {
     let backend = try CountingBackend()
-    let waits = backend.waits
+    let waits = backend.counts.waits
     try EventLoop.run(configuration: .on(backend)) { loop in
       for microseconds in 1...100 { try await loop.sleep(for: .microseconds(microseconds * 3)) }
     }

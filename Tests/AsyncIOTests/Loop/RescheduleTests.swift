@@ -51,7 +51,8 @@ import Testing
     }
   }
 
-  @Test func `TM-13: a timer that is due, and pushed back by an earlier one of its batch, does not run in it`() throws {
+  @Test(.inOrder)
+  func `TM-13: a timer that is due, and pushed back by an earlier one of its batch, does not run in it`() throws {
     try runVirtually { loop in
       let start = loop.now
       var ran: [String] = []
@@ -112,7 +113,7 @@ import Testing
     }
   }
 
-  @Test func `TM-02: the order of rescheduling is that of equal deadlines`() throws {
+  @Test(.inOrder) func `TM-02: the order of rescheduling is that of equal deadlines`() throws {
     try runVirtually { loop in
       var order: [Int] = []
       let timers = (0..<5_000).map { number in loop.callLater(.seconds(1)) { order.append(number) } }
@@ -123,7 +124,7 @@ import Testing
     }
   }
 
-  @Test func `a timeout that is pushed back for ever never runs, and nothing grows`() throws {
+  @Test(.inOrder) func `a timeout that is pushed back for ever never runs, and nothing grows`() throws {
     try runVirtually { loop in
       var ran = 0
       let timers = (0..<100).map { _ in loop.callLater(.seconds(30)) { ran += 1 } }
@@ -210,6 +211,23 @@ import Testing
         timer.cancel()
       }
       #expect(released == 1)
+      #expect(loop.executor.timers.count == 0)
+    }
+  }
+
+  @Test func `TM-22: what a repeating timer held may ask it at its end, and cancel it again`() throws {
+    try runVirtually { loop in
+      let timer = Reference<RepeatingTimer?>(nil)
+      var deadlines: [EventLoop.Instant?] = []
+      do {
+        let sentinel = Sentinel {
+          deadlines.append(timer.value?.nextDeadline)
+          timer.value?.cancel(isolation: loop)
+        }
+        timer.value = loop.callEvery(.seconds(1)) { _ in withExtendedLifetime(sentinel) {} }
+      }
+      timer.value?.cancel()
+      #expect(deadlines == [nil])
       #expect(loop.executor.timers.count == 0)
     }
   }

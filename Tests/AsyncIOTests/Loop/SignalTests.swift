@@ -2,7 +2,7 @@
 //
 // Contract, section 18: signals as plain callbacks of the loop.
 //
-// Not pinned here: SG-11 (callbacks carry no task-locals; said in the documentation of `callSoon`).
+// Not pinned here: SG-11 (callbacks carry no task-locals; the sequence of SignalSequenceTests does).
 
 import AsyncIO
 import Glibc
@@ -112,7 +112,7 @@ import Testing
   @Test func `SG-02: the last handler of a loop frees its watch`() throws {
     // The descriptor of arrivals is the process's, and stays; what a loop has of its own goes.
     let counting = try CountingBackend()
-    let watches = counting.watches
+    let watches = counting.counts.watches
     try EventLoop.run(configuration: .on(counting)) { loop in
       let before = watches.value
       try loop.addSignalHandler(SIGUSR1) {}

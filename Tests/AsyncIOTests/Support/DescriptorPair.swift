@@ -115,6 +115,12 @@ final class DescriptorPair {
     } catch Errno.wouldBlock {}
   }
 
+  /// Gives the near end away: somebody else closes it.
+  func giveNear() -> Int32 {
+    isNearOpen = false
+    return near.rawValue
+  }
+
   func closeNear() throws {
     guard isNearOpen else { return }
     isNearOpen = false

@@ -1,57 +1,54 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Time that jumps: a loop on it never waits, and a loop that would wait for ever fails its test.
-
-import Synchronization
-import Testing
+// The test kit in the form that this package's own tests use: they have loops of their own making, too.
 
 @testable import AsyncIO
+import AsyncIOTesting
+import Testing
 
-/// A clock that stands still while there is work, and jumps to the next deadline when there is none.
+/// A test's clock, for a loop that the test makes itself: it stands still while there is work, and jumps when there is
+/// none.
 final class VirtualClock: LoopClock {
-  private let nanoseconds: Atomic<Int64>
-  private let whenStuck = Shared<(@Sendable () -> Void)?>(nil)
+  private let clock: TestClock
 
-  init(nanoseconds: Int64 = 1_000_000_000) { self.nanoseconds = Atomic(nanoseconds) }
+  init(nanoseconds: Int64 = 1_000_000_000) { clock = TestClock(start: nanoseconds) }
 
-  var now: Deadline { Deadline(nanoseconds: nanoseconds.load(ordering: .relaxed)) }
-
-  var tick: Int64 { now.nanoseconds / 1_000_000 }
+  var now: Deadline { clock.now }
+  var tick: Int64 { clock.tick }
 
   func limit(until deadline: Deadline?) -> WaitLimit {
-    if let deadline, deadline != .never {
-      if deadline > now { nanoseconds.store(deadline.nanoseconds, ordering: .relaxed) }
-      return .poll
-    }
-    guard let whenStuck = whenStuck.value else { return .forever }
-    whenStuck()
+    guard let deadline, deadline != .never else { return .forever }
+    clock.move(to: deadline)
     return .poll
   }
 
   /// Moves on while a callback runs.
-  func advance(by duration: Duration) {
-    nanoseconds.add(duration.saturatingNanoseconds, ordering: .relaxed)
-  }
-
-  /// What is done when a loop has nothing to wait for but other threads.
-  func onStuck(_ body: @escaping @Sendable () -> Void) { whenStuck.change { $0 = body } }
+  func advance(by duration: Duration) { clock.advance(by: duration) }
 }
 
-/// `EventLoop.run` on virtual time, for tests that need no other thread: a test that would hang fails.
+/// `EventLoop.run` on virtual time, for tests that need no other thread: a test that would hang fails, and so does one
+/// that leaves a task, a timer or a watch behind when its tasks have been cancelled and have ended.
 @discardableResult
 func runVirtually<T: Sendable>(
   _ configuration: EventLoop.Configuration = .init(), grace: Duration? = nil,
-  sourceLocation: SourceLocation = #_sourceLocation,
+  mayLeave: Bool = false,
   _ body: @escaping @Sendable (isolated EventLoop) async throws -> T
 ) throws -> T {
-  let clock = VirtualClock()
-  var configuration = configuration
-  configuration.seams.clock = clock
-  return try EventLoop.run(configuration: configuration, shutdownGrace: grace) { loop in
-    clock.onStuck { [unowned loop] in
-      Issue.record("the loop waits for ever", sourceLocation: sourceLocation)
-      loop.stop()
-    }
-    return try await body(loop)
-  }
+  var test = TestLoop.Configuration(leaks: mayLeave ? .off : .afterShutdown)
+  test.loop = configuration
+  test.shutdownGrace = grace
+  test.patience = .milliseconds(100)
+  test.isTraced = false
+  if case .seeded(let seed) = configuration.seams.batchOrder { test.order = .seeded(seed) }
+  let value = try TestRun(test).run(body).get()
+  // Where the test chose an order itself, it is that.
+  if configuration.seams.batchOrder == .fifo { try run(test, seeds: Schedules.seeds, body) }
+  return value
+}
+
+private func run<T: Sendable>(
+  _ configuration: TestLoop.Configuration, seeds: Range<UInt64>,
+  _ body: @escaping @Sendable (isolated EventLoop) async throws -> T
+) throws {
+  try TestLoop.run(seeds: seeds, configuration) { loop in _ = try await body(loop) }
 }

@@ -23,6 +23,7 @@ import Testing
     case rescheduleTimer = "TimerHandle.reschedule: it belongs to another event loop"
     case nextDeadline = "TimerHandle.nextDeadline: it belongs to another event loop"
     case callEvery = "EventLoop.callEvery: the interval is not above zero; give a positive one"
+    case asCompletedTwice = "asCompleted: a second task waits for the next one; iterate in one task"
   }
 
   @Test(arguments: Mistake.allCases)
@@ -63,6 +64,20 @@ import Testing
     case .rescheduleTimer: try onAnother { $0.timer.reschedule(after: .seconds(1), isolation: $1) }
     case .nextDeadline: try onAnother { _ = $0.timer.nextDeadline(isolation: $1) }
     case .callEvery: try onAnother { $1.callEvery(.zero) { _ in } }
+    case .asCompletedTwice:
+      try EventLoop.run { loop in
+        let (done, pending) = (loop.createFuture(of: Int.self), loop.createFuture(of: Int.self))
+        try done.setResult(1)
+        var iterator = asCompleted([done, pending]).makeAsyncIterator()
+        _ = try await iterator.next()
+        for _ in 0..<2 {
+          loop.createTask { [iterator] in
+            var copy = iterator
+            _ = try await copy.next()
+          }
+        }
+        try await sleep(for: .seconds(1))
+      }
     }
   }
 

@@ -41,72 +41,27 @@ import Testing
     _ = consume peer
   }
 
-  @Test func `bytes go to and fro on a loop, and the end of one side is not that of the other`() throws {
-    try EventLoop.run { loop in
-      let listener = try ListeningSocket(bindingTo: Self.anyPort.get())
-      let peer = try Peer(of: listener)
-      try await loop.waitReadable(listener.descriptor)
-      guard let socket = try listener.accept() else { throw Missing() }
-      try socket.sendWithoutDelay()
-      var bytes = [UInt8](repeating: 0, count: 16)
-      var span = bytes.mutableSpan
-      #expect(try socket.receive(into: &span) == nil)
-
-      #expect(try peer.descriptor.writeAll([1, 2, 3]) == 3)
-      try await loop.waitReadable(socket.descriptor)
-      span = bytes.mutableSpan
-      #expect(try socket.receive(into: &span) == 3)
-      #expect(bytes.prefix(4) == [1, 2, 3, 0])
-
-      #expect(try socket.send(bytes.span.extracting(1..<3)) == 2)
-      try socket.shutdownSending()
-      #expect(throws: SystemError(.brokenPipe, in: "send")) { try socket.send(bytes.span) }
-      try await loop.waitReadable(peer.descriptor)
-      #expect(try peer.readToEnd() == [2, 3])
-
-      #expect(shutdown(peer.descriptor.rawValue, Int32(SHUT_WR)) == 0)
-      try await loop.waitReadable(socket.descriptor)
-      span = bytes.mutableSpan
-      #expect(try socket.receive(into: &span) == 0)
-    }
-  }
-
-  @Test func `a socket whose peer does not read takes no more at some point, and does not wait`() throws {
-    let listener = try ListeningSocket(bindingTo: Self.anyPort.get())
-    let peer = try Peer(of: listener)
-    guard let socket = try listener.accept() else { throw Missing() }
-    let bytes = [UInt8](repeating: 0, count: 1 << 20)
-    var taken = 0
-    while let count = try socket.send(bytes.span), taken < 1 << 30 { taken += count }
-    #expect(taken > 0 && taken < 1 << 30)
-    _ = consume peer
-  }
-
   @Test(arguments: [Errno.connectionAbort, .protocolError, .notPermitted])
   func `an error of one client is told from that of the listener`(errno: Errno) throws {
     let listener = try ListeningSocket(bindingTo: Self.anyPort.get(), calls: FailingCalls(errno: errno))
     let error = #expect(throws: SystemError(errno, in: "accept4")) { _ = try listener.accept() }
-    #expect(error?.isOfOneClient == true && error?.isShortage == false)
+    #expect(error?.isOfOneClient == true)
   }
 
   @Test(arguments: [Errno.tooManyOpenFiles, .tooManyOpenFilesInSystem, .noBufferSpace, .noMemory])
   func `a shortage is told from other errors`(errno: Errno) throws {
     let listener = try ListeningSocket(bindingTo: Self.anyPort.get(), calls: FailingCalls(errno: errno))
     let error = #expect(throws: SystemError(errno, in: "accept4")) { _ = try listener.accept() }
-    #expect(error?.isShortage == true && error?.isOfOneClient == false)
+    #expect(error?.isOfOneClient == false)
   }
 }
 
 private struct Missing: Error {}
 
-/// Calls that fail.
-private struct FailingCalls: SystemCalls {
+/// Calls of which `accept` fails.
+private struct FailingCalls: PartialCalls {
   let errno: Errno
 
-  func receive(
-    _ descriptor: Int32, into buffer: UnsafeMutableRawBufferPointer
-  ) throws(Errno) -> Int { throw errno }
-  func send(_ descriptor: Int32, _ buffer: UnsafeRawBufferPointer) throws(Errno) -> Int { throw errno }
   func accept(_ descriptor: Int32) throws(Errno) -> Int32 { throw errno }
 }
 
@@ -120,19 +75,5 @@ private struct Peer: ~Copyable {
     let result = unsafe try listener.localAddress.withSockaddr { unsafe connect(owned.rawValue, $0, $1) }
     guard result == 0 else { throw SystemError(.last, in: "connect") }
     self.owned = owned
-  }
-
-  var descriptor: FileDescriptor { owned.descriptor }
-
-  func readToEnd() throws -> [UInt8] {
-    var all: [UInt8] = []
-    while true {
-      // SAFETY: the buffer is the array's for the length of the call.
-      let some = try unsafe [UInt8](unsafeUninitializedCapacity: 4096) { buffer, count in
-        count = try unsafe descriptor.read(into: UnsafeMutableRawBufferPointer(buffer))
-      }
-      if some.isEmpty { return all }
-      all += some
-    }
   }
 }

@@ -138,7 +138,7 @@ import Testing
     }
   }
 
-  @Test func `T-50: an inner task finishes in the turn in which the outer is cancelled`() throws {
+  @Test(.inOrder) func `T-50: an inner task finishes in the turn in which the outer is cancelled`() throws {
     try runVirtually { loop in
       let inner = loop.createTask { () async throws -> Int in
         try await sleep(for: .seconds(1))

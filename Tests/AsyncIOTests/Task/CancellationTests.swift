@@ -6,7 +6,7 @@ import Testing
 
 @testable import AsyncIO
 
-@Suite(.oneAtATime) struct CancellationTests {
+@Suite(.oneAtATime, .overSeeds(200)) struct CancellationTests {
   @Test func `T-31: a cancel cancels the awaited future, and the body sees it at that await`() throws {
     try runVirtually { loop in
       let future = loop.createFuture(of: Int.self)

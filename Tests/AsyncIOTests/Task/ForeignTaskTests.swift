@@ -33,7 +33,7 @@ import Testing
     }
   }
 
-  @Test func `T-76: on the loop, a cancelled Swift task cancels the future that it awaits`() throws {
+  @Test(.inOrder) func `T-76: on the loop, a cancelled Swift task cancels the future that it awaits`() throws {
     try runVirtually { loop in
       let future = loop.createFuture(of: Int.self)
       let foreign = loop.foreignTask {
@@ -83,7 +83,7 @@ import Testing
     }
   }
 
-  @Test func `T-76: one that is isolated to the loop hears a cancel`() throws {
+  @Test(.inOrder) func `T-76: one that is isolated to the loop hears a cancel`() throws {
     let log = Notes<String>()
     try runVirtually { loop in
       let future = loop.createFuture(of: Int.self)

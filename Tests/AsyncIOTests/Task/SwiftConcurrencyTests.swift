@@ -85,7 +85,7 @@ import Testing
     }
   }
 
-  @Test func `the children of a task group run on the loop, and hear a cancel`() throws {
+  @Test(.inOrder) func `the children of a task group run on the loop, and hear a cancel`() throws {
     try runVirtually { loop in
       let home = thisThread
       let notes = Notes<String>()

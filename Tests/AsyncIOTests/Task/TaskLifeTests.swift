@@ -6,13 +6,13 @@ import Testing
 
 @testable import AsyncIO
 
-@Suite(.oneAtATime) struct TaskLifeTests {
+@Suite(.oneAtATime, .overSeeds(200)) struct TaskLifeTests {
   @TaskLocal static var word = "none"
 
   @concurrent private static func away() async -> String? { AnyLoopTask.current?.name }
   private static func inherited() async -> String? { AnyLoopTask.current?.name }
 
-  @Test func `T-01: bodies start in the next turn, in order of creation`() throws {
+  @Test(.inOrder) func `T-01: bodies start in the next turn, in order of creation`() throws {
     try runVirtually { loop in
       let log = Log()
       loop.callSoon { log.add("before") }
@@ -24,7 +24,7 @@ import Testing
     }
   }
 
-  @Test func `T-01: a task that a task creates starts a turn later`() throws {
+  @Test(.inOrder) func `T-01: a task that a task creates starts a turn later`() throws {
     try runVirtually { loop in
       let log = Log()
       let task = loop.createTask {
@@ -194,7 +194,7 @@ import Testing
     }
   }
 
-  @Test func `T-17: a task starts with its creator's task-locals, and changes do not leak`() throws {
+  @Test(.inOrder) func `T-17: a task starts with its creator's task-locals, and changes do not leak`() throws {
     try runVirtually { loop in
       let seen = Log()
       try await Self.$word.withValue("parent") {

@@ -6,7 +6,7 @@ import Testing
 
 @testable import AsyncIO
 
-@Suite(.oneAtATime) struct UncancelTests {
+@Suite(.oneAtATime, .overSeeds(200)) struct UncancelTests {
   @Test func `T-45: cancel and uncancel before the start leave the task as it was`() throws {
     try runVirtually { loop in
       let task = loop.createTask { () async throws -> Int in

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a server does: its clients, from the socket to the end of their handlers.
+
+/// A server, for its loop and for the objects that users hold.
+///
+/// Invariant, and the reason for `@unchecked Sendable`: all that changes belongs to the thread that holds the loop. A
+/// client is in `clients` from its acceptance until its task has ended and its connection is closed. The loop holds the
+/// core from the start until `close`.
+final class ServerCore: LoopDependent, @unchecked Sendable {
+  typealias Handler = (Connection, isolated EventLoop) async throws -> Void
+
+  /// A client: its task, which ends after the connection.
+  struct Client {
+    let connection: Connection
+    let task: AnyLoopTask
+  }
+
+  let loop: EventLoop
+  let options: ServerOptions
+  let addresses: [SocketAddress]
+  private let handler: Handler
+  private var listeners: [Listener] = []
+  private(set) var clients: [ObjectIdentifier: Client] = [:]
+  private(set) var isClosed = false
+  private let closing = WaitQueue()
+  private let emptying = WaitQueue()
+  private let shortage = AcceptShortage()
+
+  init(
+    _ sockets: [ListeningSocketBox], _ options: ServerOptions, on loop: isolated EventLoop,
+    _ handler: @escaping Handler
+  ) throws {
+    try options.requireValid()
+    guard !loop.isClosing else { throw LoopClosedError() }
+    self.loop = loop
+    self.options = options
+    self.handler = handler
+    var addresses: [SocketAddress] = []
+    for socket in sockets { addresses.append(try socket.localAddress) }
+    self.addresses = addresses
+    for socket in sockets {
+      listeners.append(try Listener(socket, atMost: min(options.backlog + 1, Listener.batch), of: self, on: loop))
+    }
+    loop.hold(self)
+  }
+
+  // MARK: Clients
+
+  /// Whether a client is to be taken now.
+  var isAccepting: Bool {
+    !isClosed && !shortage.isWaiting && clients.count < options.maximumConnections ?? .max
+  }
+
+  /// Gives a client a task of its own.
+  func serve(_ socket: consuming OwnedSocket, on loop: isolated EventLoop) {
+    shortage.ease()
+    // It fails for options that are no such, which were looked at, and on a closed loop.
+    guard let connection = try? Connection(owning: socket, options: options.stream, on: loop) else { return }
+    let task = loop.createTask { try await self.run(connection, on: loop) }
+    clients[ObjectIdentifier(task)] = Client(connection: connection, task: task)
+    task.addDoneCallback { [unowned loop] in loop.assumeIsolated { self.hasEnded(task, on: $0) } }
+  }
+
+  /// The client's task.
+  private func run(_ connection: Connection, on loop: isolated EventLoop) async throws {
+    do {
+      try await handler(connection, loop)
+    } catch is CancellationError {
+      // Who asked for it knows.
+    } catch {
+      loop.reportException(
+        ExceptionContext(
+          .connectionHandlerFailed, "the handler of a client failed; its connection is closed", error: error,
+          taskName: AnyLoopTask.current?.name))
+    }
+    connection.close()
+    // Until what was written is sent. Why that failed, if it did, is the client's business alone.
+    try await connection.waitClosed()
+  }
+
+  private func hasEnded(_ task: AnyLoopTask, on loop: isolated EventLoop) {
+    task.countAsRead()
+    guard let client = clients.removeValue(forKey: ObjectIdentifier(task)) else { return }
+    // Without effect, unless the task was cancelled before its start, or while it flushed.
+    client.connection.stream.end(nil)
+    if clients.isEmpty { emptying.wakeAll() }
+    // There is a descriptor, now.
+    if shortage.isWaiting { shortage.cancelTimer(on: loop) }
+    updateInterest(on: loop)
+  }
+
+  // MARK: Listening
+
+  /// Lets the listeners tell of clients, or rest.
+  func updateInterest(on loop: isolated EventLoop) {
+    for listener in listeners {
+      do throws(SystemError) {
+        if isAccepting { try listener.resume() } else { listener.pause() }
+      } catch {
+        pause(for: error, on: loop)
+      }
+    }
+  }
+
+  /// All who had come have been taken.
+  func nobodyWaits() { shortage.end() }
+
+  /// Lets the clients wait for a while, since none can be taken now.
+  func pause(for error: SystemError, on loop: isolated EventLoop) {
+    if shortage.begin(on: loop, whenOver: { [unowned self] loop in updateInterest(on: loop) }) {
+      loop.reportException(
+        ExceptionContext(
+          .acceptFailed, "no client can be taken now; they wait, and are taken when that is over", error: error))
+    }
+    updateInterest(on: loop)
+  }
+
+  // MARK: The end
+
+  func loopIsClosing() { close() }
+
+  func serveForever() async throws {
+    if isClosed { throw ServerClosedError() }
+    do {
+      try await closing.wait(on: loop.executor)
+    } catch {
+      close()
+      throw error
+    }
+  }
+
+  /// Stops listening. On the loop's thread.
+  func close() { loop.assumeIsolated { close(on: $0) } }
+
+  func close(on loop: isolated EventLoop) {
+    guard !isClosed else { return }
+    isClosed = true
+    shortage.cancelTimer(on: loop)
+    for listener in listeners { listener.close() }
+    listeners = []
+    loop.release(self)
+    closing.wakeAll()
+    if clients.isEmpty { emptying.wakeAll() }
+  }
+
+  func closeClients(grace: Duration) async throws {
+    close()
+    if try await hasEmptied(within: grace) { return }
+    for client in clients.values { client.task.cancel(CancellationReason(.shutdown)) }
+    if try await hasEmptied(within: grace) { return }
+    for client in clients.values { client.connection.abort() }
+  }
+
+  private func hasEmptied(within limit: Duration) async throws -> Bool {
+    let deadline = loop.timeSource.now.advanced(by: limit)
+    do {
+      while !clients.isEmpty { try await emptying.wait(on: loop.executor, until: deadline) }
+      return true
+    } catch is TimeoutError {
+      return clients.isEmpty
+    }
+  }
+
+  func abortClients(on loop: isolated EventLoop) {
+    close(on: loop)
+    for client in clients.values {
+      client.connection.abort()
+      client.task.cancel(CancellationReason(.shutdown))
+    }
+  }
+
+  func waitClosed() async throws {
+    while !isClosed || !clients.isEmpty { try await emptying.wait(on: loop.executor) }
+  }
+}

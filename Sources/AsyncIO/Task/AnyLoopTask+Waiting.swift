@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a task waits for, in words: for the one who looks for the reason of a hang.
+
+extension AnyLoopTask {
+  /// The name that it was given, if it was given one.
+  package final var explicitName: String? { givenName }
+
+  /// Where it was made.
+  package final var creationSite: String { "\(site)" }
+
+  /// What the body waits for now, in a few words. The loop's thread.
+  package final var waitDescription: String {
+    if let task = awaited as? AnyLoopTask { return "task \(task.name)" }
+    if let awaited { return "a future made at \(awaited.site)" }
+    if let waiter = unsafe waiter { return waiter.waitDescription }
+    return hasStarted ? "something that is none of the loop's" : "its first turn"
+  }
+}
+
+extension LoopExecutor {
+  /// The tasks that have not ended, in order of creation.
+  package var unfinishedTasks: [AnyLoopTask] { tasks }
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Publishing, and those who hear it.
+
+import AsyncIO
+import Testing
+
+@testable import mini_redis
+
+@Suite(.oneAtATime) struct PubSubTests {
+  @Test func `a message comes to all who hear its channel, in order, and to nobody else`() throws {
+    try runVirtually { loop in
+      let service = Service(on: loop)
+      let (both, one, publisher) = (TestClient(of: service), TestClient(of: service), TestClient(of: service))
+      #expect(both.call("SUBSCRIBE a b", on: loop) == "*3|$9|subscribe|$1|a|:1|*3|$9|subscribe|$1|b|:2|")
+      #expect(one.call("SUBSCRIBE a", on: loop) == "*3|$9|subscribe|$1|a|:1|")
+      #expect(one.call("SUBSCRIBE a", on: loop) == "*3|$9|subscribe|$1|a|:1|")
+      #expect(publisher.call("PUBLISH a 1", on: loop) == ":2|")
+      #expect(publisher.call("PUBLISH b 'x y'", on: loop) == ":1|")
+      #expect(publisher.call("PUBLISH c 1", on: loop) == ":0|")
+      #expect(both.received(on: loop) == "*3|$7|message|$1|a|$1|1|*3|$7|message|$1|b|$3|x y|")
+      #expect(one.received(on: loop) == "*3|$7|message|$1|a|$1|1|")
+      #expect(publisher.received(on: loop) == "")
+      #expect(both.notices == 2)
+    }
+  }
+
+  @Test func `UNSUBSCRIBE from one, from all, from none`() throws {
+    try runVirtually { loop in
+      let service = Service(on: loop)
+      let client = TestClient(of: service)
+      #expect(client.call("UNSUBSCRIBE", on: loop) == "*3|$11|unsubscribe|$-1|:0|")
+      client.call("SUBSCRIBE a b", on: loop)
+      #expect(client.call("UNSUBSCRIBE a x", on: loop) == "*3|$11|unsubscribe|$1|a|:1|*3|$11|unsubscribe|$1|x|:1|")
+      #expect(client.call("UNSUBSCRIBE", on: loop) == "*3|$11|unsubscribe|$1|b|:0|")
+      #expect(service.channels.count == 0)
+      #expect(client.call("GET a", on: loop) == "$-1|")
+      #expect(client.call("SUBSCRIBE", on: loop) == "-ERR wrong number of arguments for 'subscribe' command|")
+      #expect(client.call("PUBLISH a", on: loop) == "-ERR wrong number of arguments for 'publish' command|")
+    }
+  }
+
+  @Test func `who hears a channel can do little else`() throws {
+    try runVirtually { loop in
+      let client = TestClient(of: Service(on: loop))
+      client.call("SUBSCRIBE a", on: loop)
+      #expect(client.call("PING", on: loop) == "*2|$4|pong|$0||")
+      #expect(client.call("PING x", on: loop) == "*2|$4|pong|$1|x|")
+      #expect(
+        client.call("GET a", on: loop)
+          == "-ERR Can't execute 'get': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context|"
+      )
+      #expect(client.call("QUIT", on: loop) == "+OK|")
+      #expect(client.session.hasEnded)
+    }
+  }
+
+  @Test func `who is gone hears nothing, and no channel is kept for it`() throws {
+    try runVirtually { loop in
+      let service = Service(on: loop)
+      let client = TestClient(of: service)
+      client.call("SUBSCRIBE a b c", on: loop)
+      client.session.close(on: loop)
+      #expect(service.channels.count == 0)
+      #expect(TestClient(of: service).call("PUBLISH a 1", on: loop) == ":0|")
+      #expect(client.received(on: loop) == "")
+    }
+  }
+}

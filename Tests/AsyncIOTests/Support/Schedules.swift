@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// In which orders the bodies of `runVirtually` run: first in, first out, and over seeds, of which there are as many as
+// the time allows.
+
+import Glibc
+import Testing
+
+/// The seeds that `runVirtually` goes through, after the FIFO order.
+enum Schedules {
+  /// Those of the present test. Set by the traits `overSeeds` and `inOrder`.
+  @TaskLocal static var seeds = seeds(of: 200, usually: 3)
+
+  /// A part of the seeds that takes no time; with `ASYNCIO_SEEDS=all` in the environment, all of them; with a number there,
+  /// so many.
+  static func seeds(of count: UInt64, usually few: UInt64) -> Range<UInt64> {
+    // SAFETY: getenv returns null or a C string that lives while nobody changes the environment.
+    let asked = unsafe getenv("ASYNCIO_SEEDS").map { unsafe String(cString: $0) }
+    switch asked {
+    case "all": return 0..<count
+    case let text?: return 0..<(UInt64(text) ?? few)
+    case nil: return 0..<few
+    }
+  }
+}
+
+/// In which orders the bodies of a suite's or a test's `runVirtually` run.
+struct ScheduleTrait: SuiteTrait, TestTrait, TestScoping {
+  let seeds: Range<UInt64>
+  var isRecursive: Bool { true }
+
+  func provideScope(
+    for test: Test, testCase: Test.Case?, performing function: @concurrent @Sendable () async throws -> Void
+  ) async throws {
+    try await Schedules.$seeds.withValue(seeds) { try await function() }
+  }
+}
+
+extension Trait where Self == ScheduleTrait {
+  /// In FIFO order, and over so many seeds: usually a few of them.
+  static func overSeeds(_ count: UInt64) -> Self {
+    ScheduleTrait(seeds: Schedules.seeds(of: count, usually: min(count, 10)))
+  }
+
+  /// In FIFO order only: for a test of what is promised about it, or of how much there may be of something.
+  static var inOrder: Self { ScheduleTrait(seeds: 0..<0) }
+}
