@@ -31,6 +31,9 @@ struct raw_reading raw_timers_cancel(uint64_t n, const uint32_t *permutation);
 // 100,000 timeouts; n times a random one is pushed back to 30 s from now, 64 a turn.
 struct raw_reading raw_timers_churn(uint64_t n);
 
+// n children, one after the other: posix_spawn of /bin/true, and waitpid. No libevent.
+struct raw_reading raw_spawn(uint64_t n);
+
 // Keeps the calling thread on a core; -1: on any. Where two threads talk, the kernel puts them on one core or on two, and
 // the time differs by half: a comparison has to say which.
 void pin_to_core(int core);

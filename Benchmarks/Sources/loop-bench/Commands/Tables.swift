@@ -55,7 +55,9 @@ struct TableOptions: ParsableArguments {
   func run(_ workloads: [Workload]) throws {
     let contenders = availableContenders(peer)
     let rows = workloads.filter { only.isEmpty || only.contains($0.name) }.flatMap { workload in
-      workload.sizes(count).map { Row(workload: workload, size: $0, contenders: contenders, rounds: rounds) }
+      workload.sizes(count).map { size in
+        Row(workload: workload, size: size, contenders: contenders, rounds: rounds, repeats: size.repeats)
+      }
     }
     var progress = Progress(steps: rows.map(\.steps).reduce(0, +))
     var results: [Series] = []

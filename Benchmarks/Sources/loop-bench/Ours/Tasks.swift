@@ -8,6 +8,7 @@ enum AsyncIOTasks {
   static let bodies: [String: Contender.Body] = [
     "spawn-await": spawnAwait,
     "pingpong": pingPong,
+    "spawn": spawn,
   ]
 
   private static func spawnAwait(_ n: Int) throws -> Reading {
@@ -16,6 +17,13 @@ enum AsyncIOTasks {
       for _ in 0..<n {
         try await loop.createTask { counter.value += 1 }.value
       }
+    }
+  }
+
+  /// Children, one after the other.
+  private static func spawn(_ n: Int) throws -> Reading {
+    try onLoop(n) { loop in
+      for _ in 0..<n { try await ChildProcess.spawn("/bin/true").waitForExit() }
     }
   }
 

@@ -10,6 +10,8 @@ extension Contender {
       "spawn-await": BareExecutorTasks.spawnAwait,
       "pingpong": BareExecutorTasks.pingPong,
       "gather": BareExecutorTasks.gather,
+      // A round trip is two suspensions, and so are a put and a get that both wait.
+      "queue": BareExecutorTasks.pingPong,
     ]), isPart: true)
 }
 

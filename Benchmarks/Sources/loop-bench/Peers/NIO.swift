@@ -19,7 +19,7 @@ extension Contender {
         "pingpong": NIOPromises.pingPong,
         "gather": NIOPromises.gather,
         "sleep-gather": NIOPromises.sleepGather,
-      ] + NIOTimers<NIOTask>.bodies))
+      ] + NIOTimers<NIOTask>.bodies + NIOThreads.bodies))
 }
 
 /// Measures a body on the thread of a loop, until it succeeds the promise that it gets.

@@ -10,7 +10,8 @@ extension Contender {
 
   private static let workloads = [
     "soon-batch", "soon-chain", "threadsafe", "timers-fire", "timers-cancel-fifo", "timers-cancel-rand",
-    "timers-churn", "spawn-await", "pingpong", "gather", "sleep-gather", "wait-for",
+    "timers-churn", "spawn-await", "pingpong", "gather", "sleep-gather", "wait-for", "run-blocking",
+    "run-blocking-many",
   ]
 
   private static let most = ["timers-churn": 500_000]

@@ -16,4 +16,8 @@ extension Contender {
       "timers-cancel-rand": { Reading($0, raw_timers_cancel(UInt64($0), permutation($0))) },
       "timers-churn": { Reading($0, raw_timers_churn(UInt64($0))) },
     ]))
+
+  /// C without any loop.
+  static let posixSpawn = Contender(
+    name: "posix_spawn", work: .here(["spawn": { Reading($0, raw_spawn(UInt64($0))) }]), isPart: true)
 }

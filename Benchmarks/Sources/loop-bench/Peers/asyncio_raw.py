@@ -8,11 +8,13 @@ what is measured.
 """
 
 import asyncio
+import concurrent.futures
 import sys
 import threading
 import time
 
 GATHERED = 10_000
+POOL_THREADS = 4
 IDLE_TIMEOUTS = 100_000
 PUSHES_IN_TURN = 64
 SECONDS = 30
@@ -181,6 +183,34 @@ async def wait_for(loop, n):
         future = loop.create_future()
         loop.call_soon(future.set_result, None)
         await asyncio.wait_for(future, 60)
+    return watch.reading()
+
+
+def identity(number):
+    return number
+
+
+async def use_pool(loop):
+    """The threads are there when the clock starts."""
+    pool = concurrent.futures.ThreadPoolExecutor(POOL_THREADS)
+    loop.set_default_executor(pool)
+    await asyncio.gather(*[loop.run_in_executor(None, time.sleep, 0.01) for _ in range(POOL_THREADS)])
+
+
+async def run_blocking(loop, n):
+    await use_pool(loop)
+    watch = Stopwatch()
+    for number in range(n):
+        await loop.run_in_executor(None, identity, number)
+    return watch.reading()
+
+
+async def run_blocking_many(loop, n):
+    await use_pool(loop)
+    watch = Stopwatch()
+    for start in range(0, n, GATHERED):
+        numbers = range(start, min(start + GATHERED, n))
+        await asyncio.gather(*[loop.run_in_executor(None, identity, number) for number in numbers])
     return watch.reading()
 
 

@@ -34,10 +34,14 @@ struct Contender: Sendable {
 
   static let ours = Contender(
     name: "asyncio-swift",
-    work: .here(AsyncIOCallbacks.bodies + AsyncIOTimers.bodies + AsyncIOTasks.bodies + AsyncIOCombinators.bodies))
+    work: .here(
+      AsyncIOCallbacks.bodies + AsyncIOTimers.bodies + AsyncIOTasks.bodies + AsyncIOCombinators.bodies
+        + AsyncIOThreads.bodies + AsyncIOSynchronization.bodies))
 
   static let all: [Contender] = [
-    ours, .rawLibevent, .bareExecutor, .oursWithoutLimit, .nio, .nioCallbacks, .swiftConcurrency, .asyncio, .uvloop,
+    ours, .rawLibevent, .posixSpawn, .bareExecutor, .oursWithoutLimit, .oursWithoutLock, .nio, .nioCallbacks,
+    .swiftConcurrency,
+    .asyncio, .uvloop,
   ]
 
   static func named(_ name: String) -> Contender? { all.first { $0.name == name } }

@@ -74,7 +74,7 @@ func residentBytes() -> Int {
 }
 
 /// The start of a small file.
-private func textOfFile(_ path: String) -> String {
+func textOfFile(_ path: String) -> String {
   let file = open(path, O_RDONLY)
   defer { close(file) }
   var bytes = [UInt8](repeating: 0, count: 4_096)

@@ -6,7 +6,8 @@ extension Row {
   /// The table of one row: who cannot do it has dashes.
   func table(_ all: [Series]) -> String {
     let base = all.first { $0.contender == workload.base }
-    var title = "\(workload.name), N = \(size.count): nanoseconds for \(workload.operation); "
+    let times = repeats > 1 ? ", \(repeats) times" : ""
+    var title = "\(workload.name), N = \(size.count)\(times): nanoseconds for \(workload.operation); "
     title += "ratio of \(size.basis.rawValue) time to \(workload.base)"
     if let target = size.target { title += ", target \(target)" }
     let header =

@@ -19,6 +19,8 @@ struct Workload: Sendable {
   /// One row of measurements.
   struct Size: Sendable {
     let count: Int
+    /// How often it is done in each process. Where it is short, once would tell of code that has not run yet.
+    var repeats = 1
     var basis = Basis.wall
     /// The most that ours may take.
     var target: Target?
@@ -61,7 +63,7 @@ extension Workload {
       name: "timers-fire", family: .timers, operation: "arm and fire",
       sizes: [
         Size(count: 1_000_000, target: .ratio(0.25)),
-        Size(count: 20_000, basis: .processor, target: .ratio(0.6)),
+        Size(count: 20_000, repeats: 10, basis: .processor, target: .ratio(0.6)),
       ]),
     Workload(
       name: "timers-cancel-fifo", family: .timers, operation: "arm and cancel",
@@ -79,6 +81,12 @@ extension Workload {
       name: "pingpong", family: .tasks, operation: "one round trip", base: Contender.bareExecutor.name,
       sizes: [Size(count: 300_000, target: .ratio(0.9))]),
     Workload(
+      name: "lock", family: .tasks, operation: "acquire and release", base: Contender.oursWithoutLock.name,
+      sizes: [Size(count: 5_000_000, target: .difference(30))]),
+    Workload(
+      name: "queue", family: .tasks, operation: "put and get", base: Contender.bareExecutor.name,
+      sizes: [Size(count: 500_000, target: .ratio(1.2))]),
+    Workload(
       name: "gather", family: .tasks, operation: "one task of 10000", base: Contender.bareExecutor.name,
       sizes: [Size(count: 200_000, target: .ratio(1.3))]),
     Workload(
@@ -87,6 +95,15 @@ extension Workload {
     Workload(
       name: "wait-for", family: .tasks, operation: "one await", base: Contender.oursWithoutLimit.name,
       sizes: [Size(count: 300_000, target: .difference(250))]),
+    Workload(
+      name: "spawn", family: .tasks, operation: "one child", base: Contender.posixSpawn.name,
+      sizes: [Size(count: 2_000, target: .ratio(1.1))]),
+    Workload(
+      name: "run-blocking", family: .tasks, operation: "one round trip", base: Contender.nio.name,
+      sizes: [Size(count: 50_000, target: .ratio(1.0))]),
+    Workload(
+      name: "run-blocking-many", family: .tasks, operation: "one function of 10000", base: Contender.nio.name,
+      sizes: [Size(count: 200_000, target: .ratio(1.0))]),
   ]
 
   static func named(_ name: String) -> Workload? { all.first { $0.name == name } }
