@@ -11,7 +11,7 @@ struct LoopBench: ParsableCommand {
     abstract: "Measures AsyncIO beside its peers, in one run.",
     subcommands: [
       All.self, Kernel.self, Timers.self, Tasks.self, Raw.self, Plot.self, Lateness.self, TimerMemory.self,
-      IdleTaskMemory.self, Echo.self, EchoServe.self, ConnectionMemory.self,
+      IdleTaskMemory.self, CombinatorMemory.self, Echo.self, EchoServe.self, ConnectionMemory.self,
     ],
     defaultSubcommand: Kernel.self)
 }
