@@ -124,7 +124,7 @@ import Testing
     }
   }
 
-  @Test(.inOrder) func `SH-10: a shield that is left is off the inner's list, 100,000 times`() throws {
+  @Test(.inOrder) func `SH-10: a shield that is left is off the inner's list, each time`() throws {
     try runVirtually { loop in
       let future = loop.createFuture(of: Int.self)
       let me = try #require(AnyLoopTask.current)

@@ -32,8 +32,7 @@ import Testing
   }
 
   @Test func `L-24: calls from eight threads all run once, in the order of each thread`() throws {
-    // 8 x 10,000 in the place of a million.
-    let perThread = 10_000
+    let perThread = Amount.of(125_000, usually: 10_000)
     let (orders, descriptor) = try EventLoop.run { loop in
       let end = loop.createFuture(of: Void.self)
       let orders = Shared([[Int]](repeating: [], count: 8))
@@ -74,8 +73,7 @@ import Testing
   @Test func `L-27: a threadsafe call that races with the closing is refused, or taken, and nothing hangs`()
     throws
   {
-    // 100 trials in the place of 10^6.
-    for _ in 0..<100 {
+    for _ in 0..<Amount.of(1_000_000, optimized: 1_000, usually: 100) {
       let loop = try EventLoop()
       let ready = Shared(false)
       let caller = TestThread {

@@ -287,21 +287,21 @@ import Testing
   }
 
   @Test func `TM-28: a timer that re-arms itself skips no beat`() throws {
-    // 10^5 beats in the place of 10^7.
+    let all = Amount.of(10_000_000, optimized: 1_000_000, usually: 100_000)
     let (beats, elapsed) = try EventLoop.run(configuration: .virtual()) { loop in
       let end = loop.createFuture(of: Void.self)
       let start = loop.now
       var beats = 0
       func beat(_ loop: isolated EventLoop) throws {
         beats += 1
-        if beats == 100_000 { return try end.setResult() }
+        if beats == all { return try end.setResult() }
         loop.callLater(.milliseconds(1)) { try beat(loop) }
       }
       loop.callLater(.milliseconds(1)) { try beat(loop) }
       try await end.value
       return (beats, start.duration(to: loop.now))
     }
-    #expect(beats == 100_000)
-    #expect(elapsed == .seconds(100))
+    #expect(beats == all)
+    #expect(elapsed == .milliseconds(all))
   }
 }

@@ -82,7 +82,7 @@ import Testing
     try path.run { loop in
       var codes = 0
       var signals = 0
-      let rounds = Amount.of(1_500, usually: 400)
+      let rounds = Amount.of(10_000, optimized: 1_500, usually: 400)
       for round in 0..<rounds {
         let child = try ChildProcess.shell("exit 7")
         if round % 2 == 0 { try await sleep(for: .microseconds(round % 1_000)) }

@@ -84,6 +84,7 @@ import Testing
   func `SP-14: after ten thousand failures descriptors, threads and children are as before`(path: ExitPath) throws {
     try path.run { _ in
       try await ChildProcess.spawn("true", stdin: .pipe, stdout: .pipe, stderr: .pipe).waitForExit()
+      let sleeper = try ChildProcess.spawn("sleep", ["60"])
       let directory = try TemporaryDirectory()
       try directory.write("#!/bin/sh\n", to: "plain")
       let plain = directory.appending("plain").string
@@ -91,7 +92,7 @@ import Testing
       try await linger()
       let descriptors = ProcessFacts.descriptors.count
       let threads = ProcessFacts.threadNames.count
-      for _ in 0..<Amount.of(1_000, usually: 200) {
+      for _ in 0..<Amount.of(2_000, usually: 200) {
         #expect(throws: SystemError.self) {
           try ChildProcess.spawn("/no/such/program", stdin: .pipe, stdout: .pipe, stderr: .pipe)
         }
@@ -99,10 +100,13 @@ import Testing
         #expect(throws: SystemError.self) { try ChildProcess.spawn("true", stdin: .pipe, workingDirectory: "/no/such") }
         #expect(throws: SystemError.self) { try ChildProcess.spawn("true", long, stdout: .pipe, stderr: .merged) }
         #expect(throws: SystemError.self) { try ChildProcess.spawn("true", stdout: .pipe, stderr: .file("/no/such/x")) }
+        #expect(throws: SystemError.self) { try sleeper.send(signal: 1_000) }
       }
       #expect(ProcessFacts.descriptors.count == descriptors)
       #expect(ProcessFacts.threadNames.count <= threads)
-      #expect(ProcessFacts.childCount == 0)
+      #expect(ProcessFacts.childCount == 1 && sleeper.exitStatus == nil)
+      try sleeper.kill()
+      try await sleeper.waitForExit()
     }
   }
 

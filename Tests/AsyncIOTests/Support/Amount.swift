@@ -5,15 +5,15 @@
 import Glibc
 
 enum Amount {
-  /// A large number: all of it in builds that are optimized, and where the environment asks for all seeds; a part of it
-  /// otherwise.
-  static func of(_ full: Int, usually part: Int) -> Int {
+  /// A large number: all of it where the environment asks for all seeds; a part of it otherwise, a larger one in builds
+  /// that are optimized.
+  static func of(_ full: Int, optimized: Int? = nil, usually part: Int) -> Int {
+    // SAFETY: getenv returns null or a C string that lives while nobody changes the environment.
+    if unsafe getenv("ASYNCIO_SEEDS").map({ unsafe String(cString: $0) }) == "all" { return full }
     #if DEBUG
-      // SAFETY: getenv returns null or a C string that lives while nobody changes the environment.
-      let isAll = unsafe getenv("ASYNCIO_SEEDS").map { unsafe String(cString: $0) } == "all"
-      return isAll ? full : part
+      return part
     #else
-      return full
+      return optimized ?? full
     #endif
   }
 }
