@@ -29,7 +29,8 @@ public enum WaitCondition: Sendable, Hashable {
 ///   - condition: What it waits for.
 /// - Cancellation: Throws `CancellationError` at once; the members go on, and do not know of the caller any more.
 /// - Threading: Any thread, as with ``Awaitable/value``.
-/// - Throws: ``InvalidArgumentError`` when there are no members; ``WrongLoopError`` when they are of several loops.
+/// - Throws: ``InvalidArgumentError`` when there are no members; ``WrongLoopError`` when they are of several loops;
+///   ``AwaitsItselfError`` when the caller is one of them.
 /// - Complexity: O(n).
 public func wait<Member: AnyFuture>(
   _ members: some Sequence<Member>, timeout: Duration? = nil, returnWhen condition: WaitCondition = .allCompleted
