@@ -41,12 +41,13 @@ public func gather<each A: Awaitable>(
 
 /// Waits for futures and tasks of one type, and returns their values, in their order; of none, at once. See
 /// ``gather(_:onError:)-(A,GatherErrorRule)``.
-@discardableResult
+@discardableResult @inlinable
 public func gather<A: Awaitable>(
   _ awaitables: some Sequence<A>, onError: GatherErrorRule = .othersRunOn
 ) async throws -> [A.Success] {
   let members = Array(awaitables)
-  try await awaitValues(of: members, onError)
+  // One by one: a conversion of the array casts each element as if it could fail.
+  try await awaitValues(of: members.map { $0 as AnyFuture }, onError)
   return try members.map { try $0.result() }
 }
 
@@ -119,7 +120,8 @@ private func outcome<A: Awaitable>(of awaitable: A) -> Result<A.Success, any Err
 }
 
 /// Waits until all have a value; throws when one has not.
-private func awaitValues(of members: [AnyFuture], _ onError: GatherErrorRule) async throws {
+@usableFromInline
+func awaitValues(of members: [AnyFuture], _ onError: GatherErrorRule) async throws {
   let failed = try await awaitEnds(of: members, onError)
   guard let failed else { return }
   for member in members { member.countAsRead() }
