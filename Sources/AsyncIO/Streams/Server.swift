@@ -17,7 +17,8 @@
 /// ```
 ///
 /// Each client has a task of the loop, which runs the handler with its connection. When the handler returns, or throws,
-/// what it wrote is flushed, and the connection is closed. An error that it throws is reported, once.
+/// what it wrote is flushed, and the connection is closed; a client that does not read it within
+/// ``ServerOptions/flushLimit`` gets a reset. An error that the handler throws is reported, once.
 ///
 /// The server takes clients from the start until ``close()``, or until its loop is closed; dropping this object does not
 /// end it. A failure to take a client never does: out of descriptors or memory, it reports that once, lets the clients
@@ -52,7 +53,8 @@ public final class Server {
   /// Ends the server and its clients, as gently as the time allows.
   ///
   /// It stops listening, and lets the handlers finish. Those that have not after the grace are cancelled, so their
-  /// awaits throw `CancellationError`. Those that have not ended after as long again have their connections aborted.
+  /// awaits throw `CancellationError`; a client whose handler has ended goes on reading what was written. Those that have
+  /// not ended after as long again have their connections aborted.
   ///
   /// - Parameter grace: Zero: cancels at once, and aborts what has not ended in the next turns.
   /// - Cancellation: Throws `CancellationError`; the clients that are left go on, as after ``close()``.

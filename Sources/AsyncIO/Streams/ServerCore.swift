@@ -74,15 +74,35 @@ final class ServerCore: LoopDependent, @unchecked Sendable {
           .connectionHandlerFailed, "the handler of a client failed; its connection is closed", error: error,
           taskName: AnyLoopTask.current?.name))
     }
+    try await close(connection)
+  }
+
+  /// Closes a client's connection when what was written is sent; or resets it, when that takes too long.
+  ///
+  /// The first cancel does not end the flush: those who ask for it, as ``closeClients(grace:)`` and the end of
+  /// `EventLoop.run`, wait for the task, and a client that reads is to get all. It has the same time as ever.
+  ///
+  /// - Throws: Why that failed. It is the client's business alone.
+  private func close(_ connection: Connection) async throws {
     connection.close()
-    // Until what was written is sent. Why that failed, if it did, is the client's business alone.
-    try await connection.waitClosed()
+    if connection.stream.life == .closed { return }
+    let deadline = connection.stream.deadline(after: options.flushLimit)
+    do {
+      do {
+        try await connection.stream.untilClosed(by: deadline)
+      } catch is CancellationError {
+        try await connection.stream.untilClosed(by: deadline)
+      }
+    } catch {
+      connection.abort()
+      throw error
+    }
   }
 
   private func hasEnded(_ task: AnyLoopTask, on loop: isolated EventLoop) {
     task.countAsRead()
     guard let client = clients.removeValue(forKey: ObjectIdentifier(task)) else { return }
-    // Without effect, unless the task was cancelled before its start, or while it flushed.
+    // Without effect, unless the task was cancelled before its start.
     client.connection.stream.end(nil)
     if clients.isEmpty { emptying.wakeAll() }
     // There is a descriptor, now.

@@ -27,6 +27,11 @@ public struct ServerOptions: Sendable {
   /// When the kernel asks a silent client whether it is there still; `nil`, as at first: never.
   public var keepAlive: KeepAlive?
 
+  /// How long a client may take, after its handler has ended, to read what was written to it. Then its connection is
+  /// aborted, so it gets a reset, and its place is free. Zero: no longer than until the next turn. At first 30 seconds;
+  /// `nil`: as long as it takes, which a client that never reads makes for ever.
+  public var flushLimit: Duration? = .seconds(30)
+
   /// How much the connections keep in memory.
   public var stream = StreamOptions()
 
@@ -38,6 +43,9 @@ public struct ServerOptions: Sendable {
     if backlog < 1 { throw InvalidArgumentError("ServerOptions: a backlog of \(backlog); give 1 or more") }
     if let maximumConnections, maximumConnections < 1 {
       throw InvalidArgumentError("ServerOptions: at most \(maximumConnections) connections; give 1 or more")
+    }
+    if let flushLimit, flushLimit < .zero {
+      throw InvalidArgumentError("ServerOptions.flushLimit is \(flushLimit); give zero or more, or nil for no limit")
     }
   }
 

@@ -40,6 +40,7 @@ import Testing
     try EventLoop.run { loop in
       for change in [
         { $0.backlog = 0 }, { $0.maximumConnections = 0 }, { $0.stream.limit = 0 },
+        { $0.flushLimit = .nanoseconds(-1) },
       ] as [(inout ServerOptions) -> Void] {
         var options = ServerOptions()
         change(&options)
