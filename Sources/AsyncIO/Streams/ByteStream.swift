@@ -88,12 +88,14 @@ import SystemPackage
   func receive(into buffer: UnsafeMutableRawBufferPointer) throws -> Int? {
     guard life == .open else { throw failure ?? DescriptorClosedError() }
     streak += 1
+    let count: Int
     do throws(Errno) {
       // SAFETY: the buffer is the caller's for the length of the call; the descriptor is open, by the invariant.
-      return switch kind {
-      case .socket: try unsafe calls.receive(rawValue, into: buffer)
-      case .pipe: try unsafe calls.read(rawValue, into: buffer)
-      }
+      count =
+        switch kind {
+        case .socket: try unsafe calls.receive(rawValue, into: buffer)
+        case .pipe: try unsafe calls.read(rawValue, into: buffer)
+        }
     } catch {
       if error.isPassing {
         if error == .noBufferSpace { readable.rest(for: nextPause()) }
@@ -103,6 +105,12 @@ import SystemPackage
       end(error)
       throw error
     }
+    // The kernel tells of a reset once: when a send was told, the end that is found here is none of the peer's making.
+    if count == 0, let loss = failure as? SystemError, loss.errno.isLossOfConnection {
+      end(loss)
+      throw loss
+    }
+    return count
   }
 
   /// How long to leave the kernel alone, which has no memory for a call (`ENOBUFS`). It may call the descriptor ready all
@@ -204,7 +212,27 @@ import SystemPackage
   }
 }
 
+extension ByteStream {
+  /// Whether an error is the loss of this stream, told by one of its calls. On a Unix socket a send may tell it in other
+  /// words (`EPIPE`) than a receive does.
+  func isLost(by error: any Error) -> Bool {
+    guard failure != nil, let error = error as? SystemError else { return false }
+    return error.errno.isLossOfConnection || error.errno == .brokenPipe
+  }
+}
+
 extension Errno {
+  /// Of a call on a connection that is no more, other than by the end of the peer's side: the peer has reset it, or the
+  /// network has.
+  var isLossOfConnection: Bool {
+    switch self {
+    case .connectionReset, .connectionAbort, .timedOut, .noRouteToHost, .hostIsDown, .networkUnreachable, .networkDown,
+      .networkReset:
+      true
+    default: false
+    }
+  }
+
   /// Of a call that may succeed later, when the descriptor is ready.
   var isPassing: Bool {
     switch self {

@@ -136,6 +136,44 @@ import Testing
     }
   }
 
+  @Test func `SR-12: a reset that a send was told of is no end for the reader, after what had come`() throws {
+    for errno in [Errno.connectionReset, .timedOut, .noRouteToHost] {
+      try EventLoop.run { loop in
+        let socket = ScriptedSocket([UInt8](text: "ab"), sending: [.error(errno)])
+        let (connection, pair) = try loop.scripted(socket)
+        defer { withExtendedLifetime(pair) {} }
+        let lost = "\(SystemError(errno, in: "send"))"
+        #expect(await thrown { try await connection.writer.write("x") } == lost)
+        #expect(try await connection.reader.readExactly(2) == [UInt8](text: "ab"))
+        for _ in 0..<2 { #expect(await thrown { _ = try await connection.reader.read(upTo: 5) } == lost) }
+        #expect(!connection.reader.atEOF)
+        #expect(await thrown { try await connection.waitClosed() } == lost)
+      }
+    }
+  }
+
+  @Test func `SR-12: a peer that has ended its side, and takes no more, is an end for the reader`() throws {
+    try EventLoop.run { loop in
+      let socket = ScriptedSocket([UInt8](text: "ab"), sending: [.error(.brokenPipe)])
+      let (connection, pair) = try loop.scripted(socket)
+      defer { withExtendedLifetime(pair) { connection.abort() } }
+      await #expect(throws: SystemError(.brokenPipe, in: "send")) { try await connection.writer.write("x") }
+      #expect(try await connection.reader.read() == [UInt8](text: "ab"))
+      #expect(connection.reader.atEOF)
+    }
+  }
+
+  @Test func `SR-12: the kernel tells a reset once, to whoever asks first`() throws {
+    try EventLoop.run { loop in
+      let pair = try DescriptorPair.tcp()
+      let connection = try Connection(near: pair, on: loop)
+      try pair.resetFar()
+      let lost = await thrown { while true { try await connection.writer.write("x") } }
+      #expect(lost == "\(SystemError(.connectionReset, in: "send"))")
+      #expect(await thrown { _ = try await connection.reader.read() } == lost)
+    }
+  }
+
   @Test func `SR-13: a reader that is cancelled loses no byte`() throws {
     try withConnection { loop, connection, pair in
       let reader = connection.reader
