@@ -18,7 +18,9 @@
 ///
 /// Each client has a task of the loop, which runs the handler with its connection. When the handler returns, or throws,
 /// what it wrote is flushed, and the connection is closed; a client that does not read it within
-/// ``ServerOptions/flushLimit`` gets a reset. An error that the handler throws is reported, once.
+/// ``ServerOptions/flushLimit`` gets a reset. An error that the handler throws is reported, once; except for the loss of
+/// the connection that it was given, told by a call on that (`ECONNRESET`, `EPIPE`, …): a handler that leaves such a
+/// client to itself needs no `catch`.
 ///
 /// The server takes clients from the start until ``close()``, or until its loop is closed; dropping this object does not
 /// end it. A failure to take a client never does: out of descriptors or memory, it reports that once, lets the clients

@@ -68,6 +68,8 @@ final class ServerCore: LoopDependent, @unchecked Sendable {
       try await handler(connection, loop)
     } catch is CancellationError {
       // Who asked for it knows.
+    } catch  where connection.stream.isLost(by: error) {
+      // A client that leaves is no failure of the handler's.
     } catch {
       loop.reportException(
         ExceptionContext(
