@@ -24,7 +24,7 @@ public struct ExceptionContext: Sendable, CustomStringConvertible {
     case scheduledOnClosedLoop = "scheduled-on-closed-loop"
     /// Work of `runBlocking` had not ended when its loop was closed.
     case blockingWorkUnfinished = "blocking-work-unfinished"
-    /// The handler of a server's client ended with an error.
+    /// The handler of a server's client ended with an error that is not the loss of the client's connection.
     case connectionHandlerFailed = "connection-handler-failed"
     /// A server cannot take clients for now, since the process is out of descriptors or memory; it tries again.
     case acceptFailed = "accept-failed"
@@ -36,6 +36,8 @@ public struct ExceptionContext: Sendable, CustomStringConvertible {
     case loopNotClosed = "loop-not-closed"
     /// A connection, or half of one, was released without `close()` or `abort()`.
     case connectionNotClosed = "connection-not-closed"
+    /// An endpoint of datagrams was released without `close()`.
+    case endpointNotClosed = "endpoint-not-closed"
     /// A child process ended, and other code of this process had taken its exit status.
     case childStatusLost = "child-status-lost"
 

@@ -61,11 +61,17 @@ final class DatagramCore: LoopDependent, @unchecked Sendable {
   func send(_ bytes: Span<UInt8>, to address: SocketAddress?) async throws {
     try check(address)
     // The turn is given up after the call: one that asks later must not overtake.
-    if !sending.isLocked, try sendNow(bytes, to: address) { return await giveUpTurnIfLong() }
+    var hasAsked = false
+    if !sending.isLocked {
+      if try sendNow(bytes, to: address) { return await giveUpTurnIfLong() }
+      hasAsked = true
+    }
     try await sending.acquire()
     defer { try? sending.release() }
     var pause = Duration.milliseconds(1)
-    while try !sendNow(bytes, to: address) {
+    // What the kernel has just said is not asked again.
+    while try hasAsked || !sendNow(bytes, to: address) {
+      hasAsked = false
       if remoteAddress == nil && localAddress.family == .unix {
         // Such a socket is always writable; that the receiver has no room is told by the call alone.
         try await loop.sleep(for: pause)
@@ -112,15 +118,20 @@ final class DatagramCore: LoopDependent, @unchecked Sendable {
   // MARK: Receiving
 
   func receive(_ timeout: Duration?) async throws -> Datagram {
-    if !receiving.isLocked, let datagram = try receiveNow() {
-      await giveUpTurnIfLong()
-      return datagram
+    var hasAsked = false
+    if !receiving.isLocked {
+      if let datagram = try receiveNow() {
+        await giveUpTurnIfLong()
+        return datagram
+      }
+      hasAsked = true
     }
     let deadline = timeout.map { loop.timeSource.now.advanced(by: $0) }
     try await receiving.acquire(timeout: timeout)
     defer { try? receiving.release() }
     while true {
-      if let datagram = try receiveNow() { return datagram }
+      if !hasAsked, let datagram = try receiveNow() { return datagram }
+      hasAsked = false
       try await readable.untilReady(by: deadline)
     }
   }
@@ -163,6 +174,24 @@ final class DatagramCore: LoopDependent, @unchecked Sendable {
   }
 
   func loopIsClosing() { close() }
+
+  /// Its user has let go of it. Any thread.
+  func endpointIsGone() {
+    // On a closed loop there is nothing left to do.
+    if loop.executor.isHeldByThisThread { return noteEndpointIsGone() }
+    _ = loop.executor.onLoop { [self] in noteEndpointIsGone() }
+  }
+
+  private func noteEndpointIsGone() {
+    guard !isClosed else { return }
+    close()
+    if loop.isClosing { return }
+    loop.assumeIsolated {
+      $0.reportException(
+        ExceptionContext(
+          .endpointNotClosed, "the endpoint at \(localAddress) was released without close(); it is closed now"))
+    }
+  }
 }
 
 /// Makes a call whose error tells the address.

@@ -16,13 +16,15 @@
 /// calls, and so do receivers.
 ///
 /// An error, also one that the network reports of an earlier datagram (a closed port: `ECONNREFUSED`), is thrown once,
-/// and the endpoint works on. It has to be closed: one that is released before is closed when its loop is.
+/// and the endpoint works on. It has to be ended with ``close()``: one that is released before is reported, and closed.
 ///
 /// - Threading: It belongs to its loop.
 public final class DatagramEndpoint {
   private let core: DatagramCore
 
   init(_ core: DatagramCore) { self.core = core }
+
+  deinit { core.endpointIsGone() }
 
   /// Where it is, with the port that the kernel chose; the any-address of one that was made without, and is not
   /// connected.

@@ -32,6 +32,8 @@ import Testing
       .taskDestroyedPending: "task-destroyed-pending", .futureAbandoned: "future-abandoned",
       .scheduledOnClosedLoop: "scheduled-on-closed-loop", .slowCallback: "slow-callback",
       .handlerFailed: "handler-failed", .loopNotClosed: "loop-not-closed",
+      .connectionNotClosed: "connection-not-closed", .endpointNotClosed: "endpoint-not-closed",
+      .connectionHandlerFailed: "connection-handler-failed", .acceptFailed: "accept-failed",
     ]
     for (kind, key) in keys {
       #expect(kind.rawValue == key)
