@@ -15,7 +15,7 @@ public import SystemPackage
 ///
 /// - Parameters:
 ///   - host: An address or a name, all of whose addresses are listened on; `nil`: all addresses of the machine, of both
-///     families.
+///     families. Where IPv6 is switched off, its addresses are left out, as long as there is another one.
 ///   - port: 0 to 65535; 0: one that the kernel chooses, the same for all addresses.
 ///   - options: How it listens.
 ///   - handler: Runs as a task of the loop for each client, in the isolation of the code that calls this, and shares
@@ -92,12 +92,12 @@ extension EventLoop {
     if options.dualStack { addresses.removeLast() }
     do {
       return try listen(addresses, options)
-    } catch let error as AddressError where error.isOfMissingIPv6 {
+    } catch let error as AddressError where options.dualStack && isFamilyMissing(error) {
       return try listen([SocketAddress(host: "0.0.0.0", port: Int(port))], options)
     }
   }
 
-  /// Listens on some addresses, or on none.
+  /// Listens on some addresses, or on none; without those of a family that the machine lacks, if there are others.
   func listen(_ addresses: [SocketAddress], _ options: ServerOptions) throws -> [ListeningSocketBox] {
     var tries = 0
     while true {
@@ -115,6 +115,7 @@ extension EventLoop {
     _ addresses: [SocketAddress], _ options: ServerOptions
   ) throws -> [ListeningSocketBox] {
     var sockets: [ListeningSocketBox] = []
+    var missing: AddressError?
     var chosen = 0
     for address in addresses {
       let address = address.port == 0 ? address.with(port: chosen) : address
@@ -123,18 +124,27 @@ extension EventLoop {
         chosen = try socket.localAddress.port
         sockets.append(ListeningSocketBox(socket))
       } catch {
-        throw AddressError(address, error)
+        let error = AddressError(address, error)
+        guard isFamilyMissing(error) else { throw error }
+        missing = missing ?? error
       }
     }
+    if sockets.isEmpty, let missing { throw missing }
     return sockets
   }
-}
 
-extension AddressError {
-  /// Of the listener on all addresses of IPv6: whether the machine has none.
-  fileprivate var isOfMissingIPv6: Bool {
-    guard address.family == .ipv6 else { return false }
-    return error.errno == .addressFamilyNotSupported || error.errno == .addressNotAvailable
+  /// Whether an address could not be listened on since the machine lacks its family: where IPv6 is switched off, its
+  /// sockets cannot be had, or all of its addresses are somebody else's, the loopback address, too.
+  private func isFamilyMissing(_ error: AddressError) -> Bool {
+    switch error.error.errno {
+    case .addressFamilyNotSupported: return true
+    case .addressNotAvailable where error.address.family == .ipv6: break
+    default: return false
+    }
+    guard let loopback = SocketAddress.literal("::1", 0),
+      let socket = try? OwnedSocket.open(.ipv6, Int32(SOCK_STREAM.rawValue), calls: systemCalls)
+    else { return true }
+    return (try? socket.bind(to: loopback)) == nil
   }
 }
 
