@@ -7,6 +7,8 @@
 #ifndef CLINUX_SHIM_H
 #define CLINUX_SHIM_H
 
+#include <sched.h>
+
 // eventfd(2): a counter behind a descriptor. The flags are those of sys/eventfd.h.
 int eventfd(unsigned int initial, int flags);
 enum { CLINUX_EFD_CLOEXEC = 02000000, CLINUX_EFD_NONBLOCK = 00004000 };
@@ -56,6 +58,16 @@ static inline int clinux_pidfd_send_signal(int descriptor, int signal) {
 static inline char *_Nullable *_Nullable clinux_environ(void) {
   extern char **environ;
   return environ;
+}
+
+// sched_getaffinity(2): how many processors the calling thread may run on, of 65,536 at most; 0 when it cannot be asked.
+static inline int clinux_usable_processors(void) {
+  extern int sched_getaffinity(int, __SIZE_TYPE__, cpu_set_t *);
+  unsigned long set[8192 / sizeof(unsigned long)] = {0};
+  if (sched_getaffinity(0, sizeof set, (cpu_set_t *)set) != 0) return 0;
+  int count = 0;
+  for (unsigned long place = 0; place < sizeof set / sizeof set[0]; ++place) count += __builtin_popcountl(set[place]);
+  return count;
 }
 
 // gettid(2): the number of the calling thread; on the main thread, that of the process.

@@ -26,7 +26,7 @@ extension EventLoop {
     public var timerPrecision: TimerPrecision = .millisecond
 
     /// How many threads ``EventLoop/runBlocking(on:_:)`` has at most; less than 1 counts as 1. At first the number of
-    /// processors and 4, and at most 32.
+    /// processors that the process may use and 4, and at most 32.
     public var maximumBlockingThreads = ThreadLimits.usual
 
     /// How many threads look up names at most; less than 1 counts as 1. They are others than those of
@@ -54,7 +54,7 @@ struct ThreadLimits: Sendable {
   let blocking: Int
   let lookUps: Int
 
-  static let usual = min(32, sysconf(Int32(_SC_NPROCESSORS_ONLN)) + 4)
+  static let usual = min(32, Processors.usable + 4)
 }
 
 /// The places where a test takes over. `nil` is the real thing.

@@ -2,7 +2,6 @@
 //
 // Several loops, each on a thread of its own, for services that one core is too slow for.
 
-import Glibc
 import Synchronization
 
 /// Loops on threads of their own, which share nothing but what is `Sendable`.
@@ -31,7 +30,7 @@ public final class EventLoopGroup: Sendable {
   /// Starts loops, each on a thread of its own.
   ///
   /// - Parameters:
-  ///   - count: How many, 1 or more; `nil`: one for each processor that this process may use.
+  ///   - count: How many, 1 or more; `nil`: one for each processor that this thread may run on (`taskset`, cpusets).
   ///   - name: That of the threads, with a number behind it; of all that Linux keeps 15 bytes.
   ///   - configuration: How each loop is to be.
   /// - Throws: ``SystemError`` when there are no descriptors or threads left; ``InvalidArgumentError`` for a count below
@@ -39,7 +38,7 @@ public final class EventLoopGroup: Sendable {
   public static func start(
     loops count: Int? = nil, name: String = "asyncio", configuration: EventLoop.Configuration = .init()
   ) throws -> EventLoopGroup {
-    let count = count ?? max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+    let count = count ?? Processors.usable
     guard count > 0 else { throw InvalidArgumentError("EventLoopGroup.start: \(count) loops; give 1 or more") }
     var threads: [LoopThread] = []
     do {
