@@ -10,7 +10,8 @@ extension EventLoop {
   ///
   /// The descriptor stays the caller's: remove the reader before you close it, or call ``descriptorWillClose(_:)``. It
   /// should be non-blocking, since another reader may have been faster; in debug mode a socket has to be. A reader that
-  /// was there before is replaced. A callback that throws is reported, and stays.
+  /// was there before is replaced; when this throws it stays, if its descriptor is what it was. A callback that throws is
+  /// reported, and stays.
   ///
   /// - Throws: ``SystemError``: `EBADF` for what is no open descriptor, `EPERM` for one that is always ready (a regular
   ///   file, `/dev/null`), which epoll does not take. ``InvalidArgumentError`` in debug mode, for a socket that blocks.
@@ -100,8 +101,18 @@ extension EventLoop {
   ) throws {
     guard !isClosed else { throw closedError() }
     try requireNonBlocking(key.descriptor)
-    endWatch(key)
-    watches[key] = try DescriptorWatch(on: self, key.descriptor, key.readiness, fileID, line, callback)
+    // The one that was there stays when this fails, if it can. It rests meanwhile: what the kernel knows of it may be
+    // another file, that had the same number before, and is not to be taken for this one.
+    let old = watches[key]
+    old?.pause()
+    do {
+      watches[key] = try DescriptorWatch(on: self, key.descriptor, key.readiness, fileID, line, callback)
+    } catch {
+      // What is closed, or always ready, by now is watched by nobody.
+      if let old, !old.resume() { endWatch(key) }
+      throw error
+    }
+    old?.end()
   }
 
   @discardableResult
@@ -171,6 +182,11 @@ package final class DescriptorWatch {
     isQueued = false
     try callback?()
   }
+
+  fileprivate func pause() { watch?.pause() }
+
+  /// - Returns: `false` where the number is no descriptor any more that can be watched.
+  fileprivate func resume() -> Bool { (try? watch?.resume()) != nil }
 
   /// Ends the watch: the callback is let go of, and does not run any more.
   package func end() {

@@ -93,6 +93,30 @@ import Testing
     }
   }
 
+  @Test func `IO-02: a reader that was there stays when its successor cannot be watched, and is called once a turn`()
+    throws
+  {
+    let backend = try RefusingBackend()
+    let isRefusing = backend.isRefusing
+    try EventLoop.run(configuration: .on(backend)) { loop in
+      let pair = try DescriptorPair.sockets()
+      var old = 0
+      var new = 0
+      try loop.addReader(pair.near) { old += 1 }
+      isRefusing.change { $0 = true }
+      #expect(throws: SystemError(.noMemory, in: "epoll_ctl")) { try loop.addReader(pair.near) { new += 1 } }
+      isRefusing.change { $0 = false }
+      try pair.send()
+      try await settle { old > 0 }
+      try loop.addReader(pair.near) { new += 1 }
+      old = 0
+      try await settle { new > 2 }
+      #expect(old == 0)
+      let wasThere = loop.removeReader(pair.near)
+      #expect(wasThere)
+    }
+  }
+
   @Test func `IO-03: a reader and a writer of one descriptor are independent`() throws {
     try EventLoop.run { loop in
       let pair = try DescriptorPair.sockets()
@@ -280,4 +304,21 @@ private final class Kept: @unchecked Sendable {
 /// Closes a loop from a function that may block, for tests that may not.
 enum LoopCloser {
   static func close(_ loop: EventLoop) { loop.close() }
+}
+
+/// The real backend, which refuses when it is told to.
+private final class RefusingBackend: Backend {
+  private let backend: LibEventBackend
+  let isRefusing = Shared(false)
+
+  init() throws { backend = try LibEventBackend(precise: false) }
+
+  func watch(
+    _ descriptor: FileDescriptor, for readiness: Readiness, isOwned: Bool, notice: @escaping () -> Void
+  ) throws(SystemError) -> any Watch {
+    if isRefusing.value { throw SystemError(.noMemory, in: "epoll_ctl") }
+    return try backend.watch(descriptor, for: readiness, isOwned: isOwned, notice: notice)
+  }
+
+  func wait(_ limit: WaitLimit) { backend.wait(limit) }
 }
