@@ -56,7 +56,7 @@ extension EventLoop {
   /// ```
   ///
   /// Its reader and its writer are removed, and do not run any more, even if they were due in the present batch. Who
-  /// waits in ``waitReadable(_:)`` or ``waitWritable(_:)`` gets ``DescriptorClosedError``. When this returns, the loop
+  /// waits in ``waitReadable(_:timeout:)`` or ``waitWritable(_:timeout:)`` gets ``DescriptorClosedError``. When this returns, the loop
   /// has nothing to do with the number: whoever is given it next is told of nothing that was meant for this one.
   ///
   /// For a descriptor that nobody waits for, it does nothing. Connections, servers and endpoints own their descriptors,

@@ -70,11 +70,17 @@ public func openDatagramEndpoint(
 
 /// Opens an endpoint for datagrams to a host and back; as `openDatagramEndpoint(local:remote:options:)` in all else.
 ///
+/// - Parameters:
+///   - host: An address or a name, whose first address that can be had is taken.
+///   - port: 0 to 65535.
+///   - options: How it is made.
+///   - timeout: How long the look-up may take; `nil` for as long as it takes.
 /// - Cancellation: Nothing is opened then.
+/// - Throws: ``NameLookupError``, ``TimeoutError``, and as the other one.
 public func openDatagramEndpoint(
-  host: String, port: Int, options: DatagramOptions = DatagramOptions()
+  host: String, port: Int, options: DatagramOptions = DatagramOptions(), timeout: Duration? = nil
 ) async throws -> DatagramEndpoint {
-  let addresses = try await EventLoop.running.lookUp(host: host, port: port)
+  let addresses = try await EventLoop.running.lookUp(host: host, port: port, timeout: timeout)
   var failure: (any Error)?
   for address in addresses {
     do { return try openDatagramEndpoint(remote: address, options: options) } catch { failure = failure ?? error }

@@ -58,7 +58,7 @@ final class DatagramCore: LoopDependent, @unchecked Sendable {
 
   // MARK: Sending
 
-  func send(_ bytes: Span<UInt8>, to address: SocketAddress?) async throws {
+  func send(_ bytes: Span<UInt8>, to address: SocketAddress?, _ timeout: Duration?) async throws {
     try check(address)
     // The turn is given up after the call: one that asks later must not overtake.
     var hasAsked = false
@@ -66,7 +66,8 @@ final class DatagramCore: LoopDependent, @unchecked Sendable {
       if try sendNow(bytes, to: address) { return await giveUpTurnIfLong() }
       hasAsked = true
     }
-    try await sending.acquire()
+    let deadline = timeout.map { loop.timeSource.now.advanced(by: $0) }
+    try await sending.acquire(timeout: timeout)
     defer { try? sending.release() }
     var pause = Duration.milliseconds(1)
     // What the kernel has just said is not asked again.
@@ -74,10 +75,12 @@ final class DatagramCore: LoopDependent, @unchecked Sendable {
       hasAsked = false
       if remoteAddress == nil && localAddress.family == .unix {
         // Such a socket is always writable; that the receiver has no room is told by the call alone.
-        try await loop.sleep(for: pause)
+        let now = loop.timeSource.now
+        if let deadline, deadline <= now { throw TimeoutError() }
+        try await loop.sleep(until: EventLoop.Instant(min(now.advanced(by: pause), deadline ?? .never)))
         pause = min(pause * 2, .milliseconds(64))
       } else {
-        try await writable.untilReady()
+        try await writable.untilReady(by: deadline)
       }
     }
   }

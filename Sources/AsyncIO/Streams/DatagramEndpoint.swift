@@ -11,7 +11,7 @@
 /// }
 /// ```
 ///
-/// Nothing is queued here: a datagram has been given to the kernel, whole, when ``send(_:to:)-([UInt8],_)`` returns, and
+/// Nothing is queued here: a datagram has been given to the kernel, whole, when ``send(_:to:timeout:)-([UInt8],_,_)`` returns, and
 /// one that nobody receives waits in the kernel, which drops what it has no room for. Senders go in the order of their
 /// calls, and so do receivers.
 ///
@@ -41,16 +41,18 @@ public final class DatagramEndpoint {
   /// - Parameters:
   ///   - bytes: All of the datagram; it may be empty.
   ///   - address: To whom; `nil` for the peer of an endpoint that has one, which takes no other address.
+  ///   - timeout: How long it may wait; `nil` for as long as it takes.
   /// - Cancellation: It is not sent, then.
   /// - Throws: ``SystemError``: `EMSGSIZE` for one that is too long; what the network reports of earlier ones.
-  ///   ``InvalidArgumentError`` for an address too many, or none; ``DescriptorClosedError``.
-  public func send(_ bytes: [UInt8], to address: SocketAddress? = nil) async throws {
-    try await core.send(bytes.span, to: address)
+  ///   ``InvalidArgumentError`` for an address too many, or none; ``DescriptorClosedError``; ``TimeoutError``, and it is
+  ///   not sent.
+  public func send(_ bytes: [UInt8], to address: SocketAddress? = nil, timeout: Duration? = nil) async throws {
+    try await core.send(bytes.span, to: address, timeout)
   }
 
-  /// Sends a datagram of bytes that the caller owns; as ``send(_:to:)-([UInt8],_)`` in all else.
-  public func send(_ bytes: Span<UInt8>, to address: SocketAddress? = nil) async throws {
-    try await core.send(bytes, to: address)
+  /// Sends a datagram of bytes that the caller owns; as ``send(_:to:timeout:)-([UInt8],_,_)`` in all else.
+  public func send(_ bytes: Span<UInt8>, to address: SocketAddress? = nil, timeout: Duration? = nil) async throws {
+    try await core.send(bytes, to: address, timeout)
   }
 
   /// Waits for a datagram, and takes it.

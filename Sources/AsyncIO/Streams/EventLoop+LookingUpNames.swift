@@ -2,11 +2,11 @@
 //
 // Names of hosts, looked up on the threads that the loop has for that.
 
-/// The addresses of a host: asyncio's `getaddrinfo`. See ``EventLoop/lookUp(host:port:family:)``.
+/// The addresses of a host: asyncio's `getaddrinfo`. See ``EventLoop/lookUp(host:port:family:timeout:)``.
 public func lookUp(
-  host: String, port: Int, family: SocketAddress.Family? = nil
+  host: String, port: Int, family: SocketAddress.Family? = nil, timeout: Duration? = nil
 ) async throws -> [SocketAddress] {
-  try await EventLoop.running.lookUp(host: host, port: port, family: family)
+  try await EventLoop.running.lookUp(host: host, port: port, family: family, timeout: timeout)
 }
 
 extension EventLoop {
@@ -20,14 +20,16 @@ extension EventLoop {
   ///   - host: An address or a name, of at most 253 bytes.
   ///   - port: 0 to 65535: that of the addresses.
   ///   - family: `nil` for any.
+  ///   - timeout: How long it may take; `nil` for as long as it takes. What is said of a cancel holds for its end, too.
   /// - Cancellation: The wait ends at once. A look-up that waits for a thread is not begun; one that is under way goes on,
   ///   and its answer is dropped. The end of the loop waits for neither.
   /// - Throws: ``InvalidArgumentError`` for what can be no name; ``NameLookupError``; ``SystemError`` when there are no
-  ///   threads left.
+  ///   threads left; ``TimeoutError``.
   public func lookUp(
-    host: String, port: Int, family: SocketAddress.Family? = nil
+    host: String, port: Int, family: SocketAddress.Family? = nil, timeout: Duration? = nil
   ) async throws -> [SocketAddress] {
-    try await lookUp(host: host, port: port, family: family, until: nil)
+    let deadline = timeout.map { timeSource.now.advanced(by: $0) }
+    return try await lookUp(host: host, port: port, family: family, until: deadline)
   }
 
   /// The same, with an end: ``TimeoutError``.

@@ -30,11 +30,13 @@ public final class GroupServer: Sendable {
     try await onEach { server in try await server.closeClients(grace: grace) }
   }
 
-  /// Waits until it was closed and the last client is gone.
+  /// Waits until it was closed and the last client is gone; after the group's shutdown they are.
   ///
+  /// - Parameter timeout: How long; `nil` for as long as it takes.
   /// - Cancellation: Ends the wait alone.
-  public func waitClosed() async throws {
-    try await onEach { server in try await server.waitClosed() }
+  /// - Throws: ``TimeoutError``.
+  public func waitClosed(timeout: Duration? = nil) async throws {
+    try await onEach { server in try await server.waitClosed(timeout) }
   }
 
   /// How many clients each loop has.
@@ -47,7 +49,13 @@ public final class GroupServer: Sendable {
   private func onEach(_ body: @escaping @Sendable (ServerCore) async throws -> Void) async throws {
     try await withThrowingTaskGroup { group in
       for share in shares {
-        group.addTask { try await share.thread.run { _ in try await body(share.server) } }
+        group.addTask {
+          do {
+            try await share.thread.run { _ in try await body(share.server) }
+          } catch is LoopClosedError {
+            // With its loop the server was closed, and its clients are gone.
+          }
+        }
       }
       try await group.waitForAll()
     }

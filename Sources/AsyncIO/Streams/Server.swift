@@ -68,6 +68,8 @@ public final class Server {
 
   /// Waits until the server was closed and its last client is gone.
   ///
+  /// - Parameter timeout: How long; `nil` for as long as it takes.
   /// - Cancellation: Ends the wait alone.
-  public func waitClosed() async throws { try await core.waitClosed() }
+  /// - Throws: ``TimeoutError``.
+  public func waitClosed(timeout: Duration? = nil) async throws { try await core.waitClosed(timeout) }
 }

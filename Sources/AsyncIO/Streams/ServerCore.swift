@@ -68,7 +68,7 @@ final class ServerCore: LoopDependent, @unchecked Sendable {
       try await handler(connection, loop)
     } catch is CancellationError {
       // Who asked for it knows.
-    } catch  where connection.stream.isLost(by: error) {
+    } catch let error where connection.stream.isLost(by: error) {
       // A client that leaves is no failure of the handler's.
     } catch {
       loop.reportException(
@@ -192,7 +192,8 @@ final class ServerCore: LoopDependent, @unchecked Sendable {
     }
   }
 
-  func waitClosed() async throws {
-    while !isClosed || !clients.isEmpty { try await emptying.wait(on: loop.executor) }
+  func waitClosed(_ timeout: Duration?) async throws {
+    let deadline = timeout.map { loop.timeSource.now.advanced(by: $0) }
+    while !isClosed || !clients.isEmpty { try await emptying.wait(on: loop.executor, until: deadline) }
   }
 }

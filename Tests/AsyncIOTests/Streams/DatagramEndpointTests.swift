@@ -2,6 +2,7 @@
 //
 // Contract, section 15, endpoints as their users hold them: their end, their calls of the kernel, their time limits.
 
+import Glibc
 import SystemPackage
 import Testing
 
@@ -92,6 +93,36 @@ import Testing
       #expect(calls.received.value == 3)
       near.close()
       far.close()
+    }
+  }
+
+  @Test func `DG-03: what finds no room in its time is not sent, and those behind it go on`() throws {
+    try EventLoop.run { loop in
+      let name = try SocketAddress(abstractName: "asyncio-datagram-timeouts-\(getpid())")
+      let other = try SocketAddress(abstractName: "asyncio-datagram-timeouts-\(getpid())-far")
+      let near = try openDatagramEndpoint(local: name)
+      for far in [try openDatagramEndpoint(remote: name), try openDatagramEndpoint(local: other)] {
+        let target = far.remoteAddress == nil ? name : nil
+        var sent = 0
+        await #expect(throws: TimeoutError.self) {
+          while true {
+            try await far.send([1], to: target, timeout: .milliseconds(5))
+            sent += 1
+          }
+        }
+        #expect(sent > 0)
+        let waiting = loop.createTask { try await far.send([2], to: target) }
+        try await turns(2)
+        await #expect(throws: TimeoutError.self) { try await far.send([3], to: target, timeout: .milliseconds(5)) }
+        for _ in 0..<sent { #expect(try await near.receive().bytes == [1]) }
+        #expect(try await near.receive().bytes == [2])
+        try await waiting.value
+        await #expect(throws: TimeoutError.self) { try await near.receive(timeout: .milliseconds(5)) }
+        try await far.send([4], to: target, timeout: .zero)
+        #expect(try await near.receive(timeout: .zero).bytes == [4])
+        far.close()
+      }
+      near.close()
     }
   }
 

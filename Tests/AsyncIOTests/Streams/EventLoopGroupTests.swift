@@ -8,6 +8,15 @@ import Testing
 @testable import AsyncIO
 
 @Suite(.oneAtATime) struct EventLoopGroupTests {
+  @Test func `SV-13: after the shutdown a server of the group is closed, and its clients are gone`() async throws {
+    let group = try EventLoopGroup.start(loops: 2)
+    let server = try await group.startServer(host: "127.0.0.1", port: 0) { connection, _ in try await echo(connection) }
+    await group.shutdown()
+    try await server.waitClosed()
+    try await server.closeClients(grace: .zero)
+    server.close()
+  }
+
   @Test func `loops come in turn, and a loop of the group is its own choice`() async throws {
     let group = try EventLoopGroup.start(loops: 3, name: "test-group")
     #expect(group.loops.count == 3)
