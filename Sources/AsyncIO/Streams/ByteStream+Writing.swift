@@ -43,10 +43,12 @@ extension ByteStream {
 
   /// Makes a call that sends; no room is 0. An error is the end of the writing side.
   private func reporting(_ call: String, _ body: () throws(Errno) -> Int) throws -> Int {
-    streak += 1
     do throws(Errno) {
-      return try body()
+      let count = try body()
+      noteCall(of: count)
+      return count
     } catch {
+      noteCall(of: 0)
       if error.isPassing {
         if error == .noBufferSpace { restFromSending() }
         return 0

@@ -53,7 +53,7 @@ import SystemPackage
 
   /// The halves that somebody holds.
   private var halves: Int
-  /// The calls since its task was suspended last.
+  /// The calls since its task was suspended last, and what they have moved: 4 KiB count as one more.
   var streak = 0
   private static let longestStreak = 128
 
@@ -87,7 +87,6 @@ import SystemPackage
   /// Receives what is there; `nil` when the stream has to be waited for. An error is the stream's end.
   func receive(into buffer: UnsafeMutableRawBufferPointer) throws -> Int? {
     guard life == .open else { throw failure ?? DescriptorClosedError() }
-    streak += 1
     let count: Int
     do throws(Errno) {
       // SAFETY: the buffer is the caller's for the length of the call; the descriptor is open, by the invariant.
@@ -98,6 +97,7 @@ import SystemPackage
         }
     } catch {
       if error.isPassing {
+        noteCall(of: 0)
         if error == .noBufferSpace { readable.rest(for: nextPause()) }
         return nil
       }
@@ -105,6 +105,7 @@ import SystemPackage
       end(error)
       throw error
     }
+    noteCall(of: count)
     // The kernel tells of a reset once: when a send was told, the end that is found here is none of the peer's making.
     if count == 0, let loss = failure as? SystemError, loss.errno.isLossOfConnection {
       end(loss)
@@ -123,6 +124,9 @@ import SystemPackage
   func deadline(after timeout: Duration?) -> Deadline? {
     timeout.map { loop.timeSource.now.advanced(by: $0) }
   }
+
+  /// A call has moved so many bytes, which takes about as long as a call without any for each page of them.
+  func noteCall(of count: Int) { streak += 1 + count >> 12 }
 
   /// Whether the calls go on for so long already that others are to have their turn.
   var isLong: Bool { streak >= Self.longestStreak }
@@ -187,10 +191,11 @@ import SystemPackage
       loop.assumeIsolated {
         $0.reportException(
           ExceptionContext(
-            .connectionNotClosed, "a stream was released without close() or abort(); it is closed now"))
+            .connectionNotClosed,
+            "a stream was released without close() or abort(); it is closed, when what is queued was sent"))
       }
     }
-    end(nil)
+    close()
   }
 
   // MARK: Addresses

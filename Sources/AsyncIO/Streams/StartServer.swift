@@ -64,8 +64,9 @@ public func startServer(
 /// - Parameters:
 ///   - descriptor: A stream socket of any family, bound and listening. It is the server's from here on, who makes it
 ///     non-blocking, and closes it.
-///   - options: Of those about listening, ``ServerOptions/backlog`` says how many clients are taken at a time; the others
-///     are as its maker has set them.
+///   - options: Those about listening (the backlog, the reuse of the address, both families) are as its maker has set
+///     them. What ``ServerOptions/backlog`` says is not asked of the kernel again; it bounds how many clients are taken in
+///     a turn, to one more, and to 256.
 ///   - handler: As ever.
 /// - Throws: ``InvalidArgumentError`` for what is no such socket, which stays the caller's then.
 public func startServer(

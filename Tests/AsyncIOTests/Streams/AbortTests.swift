@@ -89,6 +89,34 @@ import Testing
     }
   }
 
+  @Test func `SW-11, SW-21: what is queued on a connection that is dropped is sent, and then the end`() throws {
+    var configuration = TestLoop.Configuration()
+    configuration.network = TestLoop.Network()
+    try TestLoop.run(configuration) { loop in
+      let reports = Reports(of: loop)
+      let server = try await serve { connection in
+        try await sleep(for: .seconds(5))
+        let count = try await connection.reader.read().count
+        try await connection.writer.write("\(count)")
+      }
+      let address = server.address
+      for keepsHalf in [false, true] {
+        let reader = try await { () async throws in
+          let connection = try await openConnection(to: address)
+          try connection.writer.writeNow([UInt8](repeating: 1, count: 1_000_000))
+          if keepsHalf { connection.writer.closeWriting() }
+          return keepsHalf ? connection.reader : nil
+        }()
+        if let reader { #expect(try await reader.read() == Array("1000000".utf8)) }
+        reader?.close()
+      }
+      try await loop.waitAllTasksBlocked()
+      server.close()
+      try await server.waitClosed()
+      #expect(reports.kinds == [.connectionNotClosed])
+    }
+  }
+
   @Test func `SW-12: a Unix socket knows no reset: the peer finds the end`() throws {
     try withConnection { _, connection, pair in
       connection.abort()
