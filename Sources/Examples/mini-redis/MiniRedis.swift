@@ -22,17 +22,34 @@ struct MiniRedis: ParsableCommand {
   @Option(parsing: .unconditional, help: "How many clients are served at once; others are told, and sent away.")
   var maxclients = 10_000
 
+  @Option(
+    parsing: .unconditional,
+    help: "After so many seconds in which it sends nothing, a client that hears no channel is sent away; 0 for never.")
+  var timeout = 0
+
+  @Option(
+    parsing: .unconditional,
+    help: "The most bytes that wait for a client that does not read what is published; one with more is sent away.")
+  var pubsubLimit = ServiceLimits().push
+
   /// How long clients may go on after a signal; and once more, when they were cancelled.
   private static let grace = Duration.milliseconds(250)
 
   func validate() throws {
     guard maxclients > 0 else { throw ValidationError("--maxclients is \(maxclients); give 1 or more") }
+    guard (0...Int(Int32.max)).contains(timeout) else {
+      throw ValidationError("--timeout is \(timeout); give the seconds, or 0")
+    }
+    guard pubsubLimit > 0 else { throw ValidationError("--pubsub-limit is \(pubsubLimit); give 1 or more") }
   }
 
   func run() throws {
     raiseDescriptorLimit()
     try EventLoop.run { loop in
-      let service = Service(Settings(host: host, port: port, maximumClients: maxclients), on: loop)
+      var settings = Settings(host: host, port: port, maximumClients: maxclients)
+      settings.limits.idleSeconds = timeout
+      settings.limits.push = pubsubLimit
+      let service = Service(settings, on: loop)
       let signals = try loop.signals([SIGTERM, SIGINT])
       let server = try await service.listen(on: loop)
       // Not `print`, which would keep the line in a buffer when standard output is a pipe.

@@ -40,6 +40,41 @@ import Testing
     }
   }
 
+  @Test func `UNSUBSCRIBE from all goes in the order of the subscriptions`() throws {
+    try runVirtually { loop in
+      let client = TestClient(of: Service(on: loop))
+      let names = (0..<50).map { "channel\($0 * 7 % 50)" }
+      client.call("SUBSCRIBE \(names.joined(separator: " "))", on: loop)
+      client.call("UNSUBSCRIBE \(names[3])", on: loop)
+      client.call("SUBSCRIBE \(names[3])", on: loop)
+      let left = names.filter { $0 != names[3] } + [names[3]]
+      let replies = left.enumerated().map { "*3|$11|unsubscribe|$\($1.utf8.count)|\($1)|:\(49 - $0)|" }
+      #expect(client.call("UNSUBSCRIBE", on: loop) == replies.joined())
+    }
+  }
+
+  @Test func `what is published is given to the subscribers in the order in which they came`() throws {
+    try runVirtually { loop in
+      let service = Service(on: loop)
+      var clients: [TestClient] = []
+      var told: [Int] = []
+      for number in 0..<50 {
+        let client = TestClient(of: service)
+        client.session.onPush = { told.append(number) }
+        client.call("SUBSCRIBE a", on: loop)
+        clients.append(client)
+      }
+      clients[7].call("UNSUBSCRIBE", on: loop)
+      clients[7].call("SUBSCRIBE a", on: loop)
+      let publisher = TestClient(of: service)
+      for _ in 0..<2 {
+        told = []
+        #expect(publisher.call("PUBLISH a x", on: loop) == ":50|")
+        #expect(told == (0..<50).filter { $0 != 7 } + [7])
+      }
+    }
+  }
+
   @Test func `who hears a channel can do little else`() throws {
     try runVirtually { loop in
       let client = TestClient(of: Service(on: loop))

@@ -27,11 +27,11 @@ enum PubSubCommands {
     }
   }
 
-  /// From the channels that are named, or from all.
+  /// From the channels that are named, or from all, in the order in which it subscribed to them.
   private static func unsubscribe(
     _ request: borrowing Request, _ client: Session, on loop: isolated EventLoop
   ) throws(CommandError) {
-    let channels = request.count > 1 ? request.strings(from: 1) : Array(client.subscriptions)
+    let channels = request.count > 1 ? request.strings(from: 1) : Array(client.subscriptions.inOrder)
     for channel in channels {
       client.service.channels.unsubscribe(client, from: channel)
       confirm("unsubscribe", channel, client)

@@ -76,6 +76,7 @@ extension Settings {
     [
       ("appendonly", "no"),
       ("bind", host),
+      ("client-output-buffer-limit", "normal 0 0 0 slave 0 0 0 pubsub \(limits.push) 0 0"),
       ("client-query-buffer-limit", "\(limits.request.request)"),
       ("databases", "1"),
       ("maxclients", "\(maximumClients)"),
@@ -83,7 +84,7 @@ extension Settings {
       ("port", "\(port)"),
       ("proto-max-bulk-len", "\(limits.request.bulk)"),
       ("save", ""),
-      ("timeout", "0"),
+      ("timeout", "\(limits.idleSeconds)"),
     ]
   }
 }

@@ -7,32 +7,32 @@
 /// Invariant: a session is among the subscribers of exactly the channels in its `subscriptions`. No channel is without a
 /// subscriber.
 final class Channels {
-  private var subscribers: [ByteString: [ObjectIdentifier: Session]] = [:]
+  private var subscribers: [ByteString: Roll<Session>] = [:]
 
   /// How many channels somebody hears.
   var count: Int { subscribers.count }
 
   func subscribe(_ session: Session, to channel: ByteString) {
-    guard session.subscriptions.insert(channel).inserted else { return }
-    subscribers[channel, default: [:]][ObjectIdentifier(session)] = session
+    guard session.subscriptions.insert(channel) else { return }
+    subscribers[channel, default: Roll()].insert(session)
   }
 
   func unsubscribe(_ session: Session, from channel: ByteString) {
-    guard session.subscriptions.remove(channel) != nil else { return }
-    subscribers[channel]?[ObjectIdentifier(session)] = nil
+    guard session.subscriptions.remove(channel) else { return }
+    subscribers[channel]?.remove(session)
     if subscribers[channel]?.isEmpty == true { subscribers[channel] = nil }
   }
 
   func unsubscribeFromAll(_ session: Session) {
-    for channel in session.subscriptions { unsubscribe(session, from: channel) }
+    for channel in session.subscriptions.inOrder { unsubscribe(session, from: channel) }
   }
 
-  /// Gives a message to all who hear a channel.
+  /// Gives a message to all who hear a channel, in the order in which they subscribed.
   ///
   /// - Returns: How many they are.
   func publish(_ message: ByteString, to channel: ByteString) -> Int {
     guard let sessions = subscribers[channel] else { return 0 }
-    for session in sessions.values where !session.hasEnded {
+    for session in sessions.inOrder where !session.hasEnded {
       session.output.array(3)
       session.output.bulk("message" as ByteString)
       session.output.bulk(channel)

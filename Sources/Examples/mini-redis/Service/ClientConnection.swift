@@ -46,6 +46,9 @@ final class ClientConnection {
       // A client that is lost is its own business.
     } catch is DescriptorClosedError {
       // It did not take what was published.
+    } catch is TimeoutError {
+      // It was idle for too long. What it has not taken, it will not.
+      if connection.writer.queuedCount > 0 { connection.abort() }
     }
   }
 
@@ -80,16 +83,30 @@ final class ClientConnection {
     repeat {
       let isLong = connection.reader.bufferedCount > Self.longBatch
       try connection.reader.consume { session.receive($0, on: loop) }
-      if try !send() { try await connection.writer.drain() }
+      if try !send() { try await drain() }
       if isLong { try await sleep(for: .zero) }
     } while session.isHeldBack
+  }
+
+  /// Waits until there is room for more replies, as long as the client takes some.
+  private func drain() async throws {
+    while true {
+      let queued = connection.writer.queuedCount
+      do {
+        return try await connection.writer.drain(timeout: limits.idle)
+      } catch is TimeoutError where connection.writer.queuedCount < queued {
+        continue
+      }
+    }
   }
 
   /// Waits until there may be requests to carry out.
   ///
   /// - Returns: `false` when the client has ended its side.
   private func hasMore(on loop: isolated EventLoop) async throws -> Bool {
-    guard let waiter = session.waiter else { return try await connection.reader.fill() }
+    guard let waiter = session.waiter else {
+      return try await connection.reader.fill(timeout: session.subscriptions.isEmpty ? limits.idle : nil)
+    }
     // The client may go before it is served, or send on: its reader keeps that.
     let reading = loop.createTask { [connection] in while try await connection.reader.fill() {} }
     defer { reading.cancel() }

@@ -20,7 +20,7 @@ final class Session {
   /// What the client calls itself.
   var name: ByteString = ""
   let output = ReplyBuffer()
-  var subscriptions: Set<ByteString> = []
+  var subscriptions = Roll<ByteString>()
   /// Called when another client's command has added something to the replies.
   var onPush: () -> Void = {}
 
@@ -113,4 +113,10 @@ final class Session {
     onPush = {}
     service.leave()
   }
+}
+
+extension Session: Hashable {
+  static func == (a: Session, b: Session) -> Bool { a === b }
+
+  func hash(into hasher: inout Hasher) { hasher.combine(ObjectIdentifier(self)) }
 }
