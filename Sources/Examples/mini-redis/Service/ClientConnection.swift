@@ -100,13 +100,24 @@ final class ClientConnection {
     }
   }
 
+  /// Waits until the client has sent more, as long as it takes some of its replies, if it is not silent for too long.
+  private func fill() async throws -> Bool {
+    let limit = session.subscriptions.isEmpty ? limits.idle : nil
+    while true {
+      let queued = connection.writer.queuedCount
+      do {
+        return try await connection.reader.fill(timeout: limit)
+      } catch is TimeoutError where connection.writer.queuedCount < queued {
+        continue
+      }
+    }
+  }
+
   /// Waits until there may be requests to carry out.
   ///
   /// - Returns: `false` when the client has ended its side.
   private func hasMore(on loop: isolated EventLoop) async throws -> Bool {
-    guard let waiter = session.waiter else {
-      return try await connection.reader.fill(timeout: session.subscriptions.isEmpty ? limits.idle : nil)
-    }
+    guard let waiter = session.waiter else { return try await fill() }
     // The client may go before it is served, or send on: its reader keeps that.
     let reading = loop.createTask { [connection] in while try await connection.reader.fill() {} }
     defer { reading.cancel() }
