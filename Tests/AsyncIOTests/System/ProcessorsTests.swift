@@ -8,7 +8,7 @@ import Testing
 
 @testable import AsyncIO
 
-@Suite struct ProcessorsTests {
+@Suite(.oneAtATime) struct ProcessorsTests {
   /// What the kernel lists for the calling thread: `0-3,8`.
   private static func listed() throws -> Int {
     let file = try FileDescriptor.open(FilePath("/proc/thread-self/status"), .readOnly)
