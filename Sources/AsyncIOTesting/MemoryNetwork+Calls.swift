@@ -40,6 +40,8 @@ extension MemoryNetwork: SystemCalls {
     UInt64(UInt32(bitPattern: level)) << 32 | UInt64(UInt32(bitPattern: option))
   }
 
+  var makesFiles: Bool { false }
+
   func bind(_ descriptor: Int32, to address: SocketAddress) throws(Errno) {
     try withState { state throws(Errno) in
       let socket = try socket(descriptor, state)

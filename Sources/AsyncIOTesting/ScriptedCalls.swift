@@ -28,6 +28,8 @@ struct ScriptedCalls: SystemCalls {
     return try base.option(descriptor, level, option)
   }
 
+  var makesFiles: Bool { base.makesFiles }
+
   func bind(_ descriptor: Int32, to address: SocketAddress) throws(Errno) {
     try kernel.check(.bind)
     try base.bind(descriptor, to: address)

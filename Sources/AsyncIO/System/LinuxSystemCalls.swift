@@ -42,6 +42,8 @@ package struct LinuxSystemCalls: SystemCalls {
     return value
   }
 
+  package var makesFiles: Bool { true }
+
   package func bind(_ descriptor: Int32, to address: SocketAddress) throws(Errno) {
     _ = try retrying { unsafe address.withSockaddr { unsafe Glibc.bind(descriptor, $0, $1) } }
   }

@@ -21,6 +21,9 @@ package protocol SystemCalls: Sendable {
   /// `getsockopt(2)`, of an option that is an `int`. (`SO_ERROR` takes the error away.)
   func option(_ descriptor: Int32, _ level: Int32, _ option: Int32) throws(Errno) -> Int32
 
+  /// Whether a Unix socket that is bound to a path makes a file there. Where it does not, no file is looked at or removed.
+  var makesFiles: Bool { get }
+
   /// `bind(2)`.
   func bind(_ descriptor: Int32, to address: SocketAddress) throws(Errno)
 

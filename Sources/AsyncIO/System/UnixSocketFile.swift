@@ -58,15 +58,15 @@ package struct UnixSocketFile: Sendable {
 extension OwnedSocket {
   /// Binds a Unix socket to a path, in the place of a file that an earlier owner has left behind.
   ///
-  /// - Returns: The file, to be removed at the end; `nil` for a name that is no file.
+  /// - Returns: The file, to be removed at the end; `nil` for a name that is no file, and for calls that make none.
   /// - Throws: `EADDRINUSE` when somebody listens there, or the file is no socket.
   package func bindReplacingStaleFile(to address: SocketAddress, _ type: Int32) throws(SystemError) -> UnixSocketFile? {
     do throws(SystemError) {
       try bind(to: address)
     } catch {
-      guard error.errno == .addressInUse, UnixSocketFile.clear(address, type, calls: calls) else { throw error }
+      guard error.errno == .addressInUse, calls.makesFiles, UnixSocketFile.clear(address, type, calls: calls) else { throw error }
       try bind(to: address)
     }
-    return address.unixPath.flatMap { UnixSocketFile(at: $0) }
+    return calls.makesFiles ? address.unixPath.flatMap { UnixSocketFile(at: $0) } : nil
   }
 }

@@ -18,6 +18,7 @@ extension PartialCalls {
   func option(_ descriptor: Int32, _ level: Int32, _ option: Int32) throws(Errno) -> Int32 {
     try kernel.option(descriptor, level, option)
   }
+  var makesFiles: Bool { kernel.makesFiles }
   func bind(_ descriptor: Int32, to address: SocketAddress) throws(Errno) {
     try kernel.bind(descriptor, to: address)
   }

@@ -211,4 +211,36 @@ import Testing
       }
     }
   }
+
+  @Test func `UX-01, UX-03: a path is a name in memory: the file that is there is neither needed, changed nor removed`()
+    throws
+  {
+    let folder = TemporaryFolder()
+    let (path, other) = (folder.path("a.sock"), folder.path("b.sock"))
+    try folder.write("precious", to: "a.sock")
+    // The file of a socket that nobody listens on, which the kernel's servers would replace.
+    let stale = try OwnedSocket.open(.unix, Int32(SOCK_STREAM.rawValue), calls: LinuxSystemCalls())
+    try stale.bind(to: SocketAddress(unixPath: other))
+    for configuration in [TestLoop.Configuration.network(), .network { $0.system.isSplitting = true }] {
+      try TestLoop.run(configuration) { _ in
+        let server = try await startServer(unixPath: path) { connection in
+          try await connection.writer.write(try await connection.reader.read())
+        }
+        // The name is taken, in memory.
+        await #expect(throws: AddressError.self) { _ = try await startServer(unixPath: path) { _ in } }
+        let answer = try await exchange("hello", with: SocketAddress(unixPath: path))
+        #expect(answer == "hello")
+        server.abortClients()
+        // And is free again.
+        let next = try await startServer(unixPath: path) { _ in }
+        next.close()
+        try await startServer(unixPath: other) { _ in }.close()
+        let endpoint = try openDatagramEndpoint(local: SocketAddress(unixPath: other))
+        endpoint.close()
+      }
+    }
+    #expect(folder.names == ["a.sock", "b.sock"])
+    #expect(try folder.read("a.sock") == "precious")
+    _ = consume stale
+  }
 }
