@@ -162,7 +162,7 @@ final class MemoryNetwork: @unchecked Sendable {
   /// Loses all connections, at once.
   func resetConnections() {
     changeState { state in
-      for socket in state.sockets.values where socket.phase == .connected {
+      for (_, socket) in state.sockets.sorted(by: { $0.key < $1.key }) where socket.phase == .connected {
         happen(.lost(socket, .connectionReset), &state)
       }
     }

@@ -60,7 +60,7 @@ public final class Sequencer {
 
   private func breakUp() {
     isBroken = true
-    for turn in waiting.values { try? turn.setError(SequencerError.broken) }
+    for (_, turn) in waiting.sorted(by: { $0.key < $1.key }) { try? turn.setError(SequencerError.broken) }
   }
 }
 

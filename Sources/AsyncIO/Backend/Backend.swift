@@ -5,7 +5,7 @@
 package import SystemPackage
 
 /// The directions in which a descriptor can be ready.
-package enum Readiness: Sendable {
+package enum Readiness: Int, Sendable {
   /// Something to read, the end of the stream, a hang-up, or an error.
   case readable
   /// Room to write, a hang-up, or an error.

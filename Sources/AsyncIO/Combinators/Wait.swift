@@ -19,7 +19,8 @@ public enum WaitCondition: Sendable, Hashable {
 /// ```
 ///
 /// No value is read, no error is thrown, and nobody is cancelled. `done` holds all that have ended when the caller goes
-/// on.
+/// on. A set has no order: where that matters, a seed that is to be run again above all, go through `tasks`, and ask the
+/// sets.
 ///
 /// - Parameters:
 ///   - members: One or more, of one loop; one that is given twice counts once. For several types, an array of
@@ -35,13 +36,15 @@ public enum WaitCondition: Sendable, Hashable {
 public func wait<Member: AnyFuture>(
   _ members: some Sequence<Member>, timeout: Duration? = nil, returnWhen condition: WaitCondition = .allCompleted
 ) async throws -> (done: Set<Member>, pending: Set<Member>) {
-  let members = Set(members)
+  var all: Set<Member> = []
+  // In their order, and not in that of the hashes, which is another one in each run.
+  let members = members.filter { all.insert($0).inserted }
   guard let loop = members.first?.loop else {
     throw InvalidArgumentError("wait: there are no members; give at least one future or task")
   }
-  try await ConditionWait(on: loop, condition).run(Array(members), timeout: timeout)
-  let done = members.filter(\.isDone)
-  return (done, members.subtracting(done))
+  try await ConditionWait(on: loop, condition).run(members, timeout: timeout)
+  let done = all.filter(\.isDone)
+  return (done, all.subtracting(done))
 }
 
 private final class ConditionWait: MemberWait, @unchecked Sendable {

@@ -30,6 +30,6 @@ extension EventLoop {
 
   func releaseDependents() {
     for dependent in dependents.values { dependent.loopIsClosing() }
-    dependents = [:]
+    dependents = IdentityMap()
   }
 }

@@ -138,13 +138,17 @@ package protocol DescriptorInterest: AnyObject {
   func endForClosing()
 }
 
-struct WatchKey: Hashable {
+struct WatchKey: Hashable, Comparable {
   let descriptor: FileDescriptor
   let readiness: Readiness
 
   init(_ descriptor: FileDescriptor, _ readiness: Readiness) {
     self.descriptor = descriptor
     self.readiness = readiness
+  }
+
+  static func < (a: Self, b: Self) -> Bool {
+    (a.descriptor.rawValue, a.readiness.rawValue) < (b.descriptor.rawValue, b.readiness.rawValue)
   }
 }
 

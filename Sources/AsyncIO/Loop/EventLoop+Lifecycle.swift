@@ -100,7 +100,7 @@ extension EventLoop {
   func releaseEverything() {
     executor.timers.removeAll()
     releaseDependents()
-    for key in Array(watches.keys) { endWatch(key) }
+    for key in watches.keys.sorted() { endWatch(key) }
     interests = [:]
     removeAllSignalHandlers()
     wakeUpWatch = nil

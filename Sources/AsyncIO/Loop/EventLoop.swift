@@ -61,7 +61,7 @@ public actor EventLoop {
   var signals = SignalHandlers()
   var mainQueueWatch: DescriptorWatch?
   /// What lives by the loop, and is told when it is closed.
-  var dependents: [ObjectIdentifier: any LoopDependent] = [:]
+  var dependents = IdentityMap<any LoopDependent>()
   /// The pools of a floor above, once they have been asked for.
   var pools: AnyObject?
   nonisolated let threadLimits: ThreadLimits

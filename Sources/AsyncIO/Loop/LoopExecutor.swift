@@ -29,7 +29,7 @@ import SystemPackage
   let residents = IdentityTable()
 
   /// The futures that somebody outside of the loop's tasks waits for, so that closing can tell them.
-  var outsiders: [ObjectIdentifier: AnyObject] = [:]
+  var outsiders = IdentityMap<AnyObject>()
   /// Whether closing has told them: nobody else may begin to wait.
   var hasToldOutsiders = false
 

@@ -32,11 +32,13 @@ final class ChildLaunch {
       // SAFETY: null, or a C string that lives while nobody changes the environment.
       searchPath = unsafe getenv("PATH").map { unsafe String(cString: $0) }
     case .replace(let variables):
-      plan.environment = try variables.map { try Self.line($0.key, $0.value) }
+      plan.environment = try variables.sorted { $0.key < $1.key }.map { try Self.line($0.key, $0.value) }
       searchPath = variables["PATH"]
     case .update(let changes):
-      for name in changes.keys { _ = try Self.line(name, "") }
-      let kept = Self.ownVariables.filter { line in changes[String(line.prefix { $0 != "=" })] == nil }
+      let changes = changes.sorted { $0.key < $1.key }
+      for (name, _) in changes { _ = try Self.line(name, "") }
+      let changed = Set(changes.map(\.key))
+      let kept = Self.ownVariables.filter { line in !changed.contains(String(line.prefix { $0 != "=" })) }
       plan.environment = try kept + changes.compactMap { name, value in try value.map { try Self.line(name, $0) } }
       searchPath = plan.environment?.first { $0.hasPrefix("PATH=") }.map { String($0.dropFirst(5)) }
     }

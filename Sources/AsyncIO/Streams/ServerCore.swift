@@ -21,7 +21,7 @@ final class ServerCore: LoopDependent, @unchecked Sendable {
   let addresses: [SocketAddress]
   private let handler: Handler
   private var listeners: [Listener] = []
-  private(set) var clients: [ObjectIdentifier: Client] = [:]
+  private(set) var clients = IdentityMap<Client>()
   private(set) var isClosed = false
   private let closing = WaitQueue()
   private let emptying = WaitQueue()
