@@ -71,6 +71,13 @@ extension TestLoop {
     public var description: String {
       "\(call?.rawValue ?? "call") \(number)\(count == 1 ? "" : " and later, \(count) of them"): \(error)"
     }
+
+    /// Whether it makes a call fail, the so-many-th of its kind and of all.
+    func concerns(_ call: SystemCall, number ofKind: Int, ofAll all: Int) -> Bool {
+      guard self.call == nil || self.call == call else { return false }
+      let number = self.call == nil ? all : ofKind
+      return number >= self.number && number - self.number < count
+    }
   }
 
   /// How the kernel behaves.
@@ -114,18 +121,27 @@ final class ScriptedKernel: Sendable {
     var count = 0
     var counts: [TestLoop.SystemCall: Int] = [:]
     var fired: [TestLoop.SystemCall] = []
+    var isSweptReached = false
   }
 
   private let script: TestLoop.SystemScript
+  private let swept: TestLoop.Fault?
   private let state: Locked<State>
 
-  init(_ script: TestLoop.SystemScript, seed: UInt64) {
+  /// - Parameters:
+  ///   - script: What the test says of the kernel.
+  ///   - swept: One fault more, which is asked about afterwards. The script's faults go before it.
+  init(_ script: TestLoop.SystemScript, sweeping swept: TestLoop.Fault? = nil, seed: UInt64) {
     self.script = script
+    self.swept = swept
     state = Locked(State(generator: SplitMix64(state: seed ^ 0x5ca1_ab1e)))
   }
 
-  /// The calls that were made to fail.
+  /// The calls that the swept fault made to fail.
   var fired: [TestLoop.SystemCall] { state.withLock { $0.fired } }
+
+  /// Whether so many calls were made that the swept fault has had its turn, though the script may have been before it.
+  var isSweptReached: Bool { state.withLock { $0.isSweptReached } }
 
   /// Counts a call, and throws what it is to throw.
   ///
@@ -136,12 +152,14 @@ final class ScriptedKernel: Sendable {
       state.count += 1
       state.counts[call, default: 0] += 1
       let (all, ofKind) = (state.count, state.counts[call] ?? 0)
-      for fault in script.faults where fault.call == nil || fault.call == call {
-        let number = fault.call == nil ? all : ofKind
-        if number >= fault.number && number - fault.number < fault.count {
-          state.fired.append(call)
-          return fault.error
-        }
+      let isSwept = swept?.concerns(call, number: ofKind, ofAll: all) == true
+      if isSwept { state.isSweptReached = true }
+      if let fault = script.faults.first(where: { $0.concerns(call, number: ofKind, ofAll: all) }) {
+        return fault.error
+      }
+      if isSwept, let swept {
+        state.fired.append(call)
+        return swept.error
       }
       guard mayBlock, script.percentOfWouldBlock > 0 else { return nil }
       return state.generator.next() % 100 < UInt64(script.percentOfWouldBlock) ? .resourceTemporarilyUnavailable : nil

@@ -15,6 +15,9 @@ extension TestLoop {
   /// What the body throws counts as its answer to the fault. A run fails when it hangs, when it leaves something behind,
   /// however it ended, or when an expectation fails. The first run, without a fault, may not throw.
   ///
+  /// The faults of the configuration's ``SystemScript`` happen in each run, the first one too, and go before: a call that
+  /// they make to fail, fails with theirs.
+  ///
   /// - Parameters:
   ///   - errors: With what they fail; each call fails with each of them.
   ///   - calls: Which calls; all of them, where none is named.
@@ -45,7 +48,7 @@ extension TestLoop {
   }
 
   /// Runs a body once, with one fault: the way to see a failure again. The same fault does the same, to the letter, as
-  /// long as the body asks nothing outside of its loop.
+  /// long as the body asks nothing outside of its loop. Those of the configuration happen, too, and go before.
   ///
   /// - Returns: `false` when the body did not make that many calls.
   /// - Throws: ``FaultFailure``.
@@ -55,9 +58,7 @@ extension TestLoop {
     failing fault: Fault, _ configuration: Configuration = Configuration(),
     _ body: @escaping @Sendable (isolated EventLoop) async throws -> Void
   ) throws -> Bool {
-    var configuration = configuration
-    configuration.system.faults.append(fault)
-    let run = try TestRun(configuration)
+    let run = try TestRun(configuration, sweeping: fault)
     var failure: (any Error)?
     let issues = try Issues.watching {
       do {
@@ -72,7 +73,7 @@ extension TestLoop {
       throw FaultFailure(
         fault: fault, calls: run.firedCalls, error: failure, issues: issues, trace: run.trace)
     }
-    return !run.firedCalls.isEmpty
+    return run.isSweptReached
   }
 }
 

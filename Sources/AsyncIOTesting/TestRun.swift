@@ -21,7 +21,9 @@ package final class TestRun: @unchecked Sendable {
   private var hang: LoopHangsError?
   private var ownDescriptors: Set<Int32> = []
 
-  package init(_ configuration: TestLoop.Configuration, clock given: TestClock? = nil) throws {
+  package init(
+    _ configuration: TestLoop.Configuration, sweeping fault: TestLoop.Fault? = nil, clock given: TestClock? = nil
+  ) throws {
     self.configuration = configuration
     processBefore = configuration.leaks == .wholeProcess ? ProcessSnapshot() : nil
     let clock = given ?? TestClock(configuration)
@@ -29,7 +31,7 @@ package final class TestRun: @unchecked Sendable {
     network = configuration.network.map { MemoryNetwork($0, seed: configuration.seed, clock: clock) }
     let backend = TestBackend(clock: clock, network: network)
     self.backend = backend
-    kernel = ScriptedKernel(configuration.system, seed: configuration.seed)
+    kernel = ScriptedKernel(configuration.system, sweeping: fault, seed: configuration.seed)
     recorder = configuration.isTraced ? TraceRecorder(clock: clock) : nil
     var ofLoop = configuration.loop
     ofLoop.seams.clock = clock
@@ -37,7 +39,7 @@ package final class TestRun: @unchecked Sendable {
     if case .seeded(let seed) = configuration.order { ofLoop.seams.batchOrder = .seeded(seed) }
     ofLoop.seams.observer = recorder
     let calls: any SystemCalls = network ?? ofLoop.seams.systemCalls ?? LinuxSystemCalls()
-    let isPlain = network == nil && configuration.system == TestLoop.SystemScript()
+    let isPlain = network == nil && configuration.system == TestLoop.SystemScript() && fault == nil
     if !isPlain { ofLoop.seams.systemCalls = ScriptedCalls(base: calls, kernel: kernel) }
     let loop = try EventLoop(configuration: ofLoop)
     self.loop = loop
@@ -57,8 +59,11 @@ package final class TestRun: @unchecked Sendable {
   /// What was left behind, when the run is over.
   private(set) var leaks: [LeakError.Leak] = []
 
-  /// The calls that the script made to fail.
+  /// The calls that the swept fault made to fail.
   var firedCalls: [TestLoop.SystemCall] { kernel.fired }
+
+  /// Whether there were so many calls that the swept fault has had its turn.
+  var isSweptReached: Bool { kernel.isSweptReached }
 
   /// What ran.
   package var trace: TestLoop.Trace { recorder?.trace ?? TestLoop.Trace(steps: []) }

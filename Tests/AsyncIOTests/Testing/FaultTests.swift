@@ -108,6 +108,27 @@ import Testing
     try TestLoop.run(configuration, Self.unharmed)
   }
 
+  @Test func `the faults of the configuration happen in each run of a sweep, which ends, and has its own besides`()
+    throws
+  {
+    let body: @Sendable (isolated EventLoop) async throws -> Void = Self.echoing(Array(Self.text.prefix(50)))
+    let plain = try TestLoop.run(failingEachCallWith: [.connectionReset], of: [.receive], .network(), body)
+    // Before that a call of the kernel's fails each time: it is repeated, and so there is one more for the sweep.
+    let shortage = TestLoop.Configuration.network {
+      $0.system.faults = [TestLoop.Fault(.receive, number: 1, error: .noBufferSpace)]
+    }
+    let both = try TestLoop.run(failingEachCallWith: [.connectionReset], of: [.receive], shortage, body)
+    #expect(both == plain + 1)
+    // Of one call that both want, the configuration's comes, and the body goes on as in the first run.
+    #expect(
+      try TestLoop.run(failing: TestLoop.Fault(.receive, number: 1, error: .connectionReset), shortage, Self.unharmed))
+    // A fault that is there already is no end, and no hindrance.
+    let same = TestLoop.Configuration.network {
+      $0.system.faults = [TestLoop.Fault(.receive, number: 2, error: .interrupted)]
+    }
+    #expect(try TestLoop.run(failingEachCallWith: [.interrupted], of: [.receive], same, body) == plain)
+  }
+
   // MARK: What was planted is found
 
   /// When the connection cannot be made, the server is left.
