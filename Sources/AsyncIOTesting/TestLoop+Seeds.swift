@@ -33,9 +33,7 @@ extension TestLoop {
       let issuesAgain = try Issues.silencing {
         do { try replay.run(body).get() } catch let caught { again = caught }
       }
-      throw SeedFailure(
-        seed: seed, error: error, issues: issues, trace: replay.trace,
-        hasFailedAgain: again != nil || !issuesAgain.isEmpty)
+      throw SeedFailure(seed: seed, first: (error, issues), again: (again, issuesAgain), trace: replay.trace)
     }
   }
 
@@ -63,9 +61,7 @@ extension TestLoop {
       let issuesAgain = try await Issues.silencing {
         do { try await replay.runOnThread(body).get() } catch let caught { again = caught }
       }
-      throw SeedFailure(
-        seed: seed, error: error, issues: issues, trace: replay.trace,
-        hasFailedAgain: again != nil || !issuesAgain.isEmpty)
+      throw SeedFailure(seed: seed, first: (error, issues), again: (again, issuesAgain), trace: replay.trace)
     }
   }
 
@@ -91,10 +87,11 @@ public struct SeedFailure: Error, Sendable, CustomStringConvertible {
   /// The seed: `TestLoop.run(seed:)` runs it again.
   public let seed: UInt64
 
-  /// What the body threw; `nil` when only expectations failed.
+  /// What came of the run that the trace is of; `nil` when only expectations failed. Where that one did not fail, what came
+  /// of the first.
   public let error: (any Error)?
 
-  /// The expectations that failed.
+  /// The expectations that failed, in the same run.
   public let issues: [String]
 
   /// What ran.
@@ -103,6 +100,17 @@ public struct SeedFailure: Error, Sendable, CustomStringConvertible {
   /// Whether it failed a second time. If not, the body asks something outside of its loop: the real time, a random number,
   /// another thread, the order of a dictionary.
   public let hasFailedAgain: Bool
+
+  /// Of a first run, and of another one, for the trace, whose callbacks and timers know where they were made.
+  fileprivate init(
+    seed: UInt64, first: (error: (any Error)?, issues: [String]), again: (error: (any Error)?, issues: [String]),
+    trace: TestLoop.Trace
+  ) {
+    self.seed = seed
+    self.trace = trace
+    hasFailedAgain = again.error != nil || !again.issues.isEmpty
+    (error, issues) = hasFailedAgain ? again : first
+  }
 
   /// The seed, the failure, and the last steps.
   public var description: String {

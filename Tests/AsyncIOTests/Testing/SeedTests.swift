@@ -100,6 +100,34 @@ import Testing
     #expect(failure?.hasFailedAgain == false)
   }
 
+  @Test func `what a seed failed with is told of the run that the trace shows, with its places`() throws {
+    let runs = Shared(0)
+    // In a macro's closure each line is the macro's.
+    let line: UInt = #line + 1
+    let failure = #expect(throws: SeedFailure.self) {
+      try TestLoop.run(seeds: 0..<10) { loop in
+        runs.change { $0 += 1 }
+        // The first run does not know where its timers were made.
+        if runs.value == 1 { throw Oops() }
+        loop.callLater(.seconds(10)) {}
+      }
+    }
+    let leaks = try #require(failure?.error as? LeakError).leaks
+    #expect(leaks.map(\.description) == ["a timer, made at \(#fileID):\(line)"])
+    #expect(failure?.hasFailedAgain == true)
+  }
+
+  @Test func `where it does not fail again, the first run's error is told`() throws {
+    let runs = Shared(0)
+    let failure = #expect(throws: SeedFailure.self) {
+      try TestLoop.run(seeds: 0..<10) { _ in
+        runs.change { $0 += 1 }
+        if runs.value == 1 { throw Oops(number: 7) }
+      }
+    }
+    #expect(failure?.error as? Oops == Oops(number: 7))
+  }
+
   @Test func `an expectation that fails is a failure of the seed`() throws {
     var failure: SeedFailure?
     // It is known here, so that this test does not fail by it.
