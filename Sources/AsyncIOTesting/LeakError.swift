@@ -18,6 +18,12 @@ public struct LeakError: Error, Sendable, CustomStringConvertible {
     case thread
     /// A child process.
     case child
+    /// A connection, or a stream over a pipe, that was not closed.
+    case connection
+    /// A server that listens.
+    case server
+    /// An endpoint of datagrams that was not closed.
+    case endpoint
   }
 
   /// One thing that was left.

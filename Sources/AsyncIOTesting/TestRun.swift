@@ -176,18 +176,31 @@ package final class TestRun: @unchecked Sendable {
       if timers.isEmpty && executor.armedTimers > 0 && found.isEmpty {
         found.append(LeakError.Leak(.timer, "\(executor.armedTimers) timers", at: nil))
       }
+      let things = loop.openThings
+      found += things.map(LeakError.Leak.init)
+      // What a thing has for itself is told by it.
+      let own = own.union(things.flatMap(\.descriptors))
       found += self.backend.watched(besides: own).map { watch in
         LeakError.Leak(.watch, "\(watch)", at: loop.creationSite(ofWatch: watch.descriptor, watch.readiness))
       }
-      found += (self.network?.openDescriptors ?? []).map {
+      found += (self.network?.openDescriptors ?? []).filter { !own.contains($0) }.map {
         LeakError.Leak(.descriptor, "socket \($0) of the network in memory", at: nil)
       }
-      found += loop.childrenInUse.map { child, site in
-        LeakError.Leak(.child, "child process \(child), \(ProcFiles.children[child] ?? "gone")", at: site)
-      }
-      found += loop.handledSignals.map { LeakError.Leak(.watch, "the handler of signal \($0)", at: nil) }
+      found += loop.handledSignals.map { LeakError.Leak(.watch, "the handler of signal \($0.signal)", at: $0.site) }
       return found
     }
     return found ?? []
+  }
+}
+
+extension LeakError.Leak {
+  fileprivate init(_ thing: OpenThing) {
+    switch thing.kind {
+    case .connection: self.init(.connection, thing.subject, at: thing.site)
+    case .server: self.init(.server, thing.subject, at: thing.site)
+    case .endpoint: self.init(.endpoint, thing.subject, at: thing.site)
+    case .child(let child):
+      self.init(.child, "\(thing.subject), \(ProcFiles.children[child] ?? "gone")", at: thing.site)
+    }
   }
 }

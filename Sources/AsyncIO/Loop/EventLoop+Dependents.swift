@@ -8,12 +8,32 @@ package protocol LoopDependent: AnyObject {
   /// users.
   func loopIsClosing()
 
-  /// The child process that it stands for, and where that was started; `nil` for anything else.
-  var childInUse: (processID: Int32, site: String)? { get }
+  /// What somebody has opened by it and not closed, for a test that names what is left; `nil` for what is nobody's to
+  /// close.
+  var openThing: OpenThing? { get }
 }
 
-extension LoopDependent {
-  package var childInUse: (processID: Int32, site: String)? { nil }
+/// Something that is open, and has to be closed by whoever opened it.
+package struct OpenThing: Sendable {
+  package enum Kind: Sendable {
+    case connection, server, endpoint
+    case child(processID: Int32)
+  }
+
+  package let kind: Kind
+  /// Which one, in words.
+  package let subject: String
+  /// Where it was opened: `Module/File.swift:12`.
+  package let site: String
+  /// The descriptors that it has for itself.
+  package let descriptors: [Int32]
+
+  package init(_ kind: Kind, _ subject: String, site: String, descriptors: [Int32]) {
+    self.kind = kind
+    self.subject = subject
+    self.site = site
+    self.descriptors = descriptors
+  }
 }
 
 extension EventLoop {
@@ -23,10 +43,8 @@ extension EventLoop {
   /// Lets go of an object that was held.
   package func release(_ dependent: any LoopDependent) { dependents[ObjectIdentifier(dependent)] = nil }
 
-  /// The children of the loop that have not been reaped, in the order of their numbers.
-  package var childrenInUse: [(processID: Int32, site: String)] {
-    dependents.values.compactMap(\.childInUse).sorted { $0.processID < $1.processID }
-  }
+  /// What is open, in the order of its opening.
+  package var openThings: [OpenThing] { dependents.values.compactMap(\.openThing) }
 
   func releaseDependents() {
     for dependent in dependents.values { dependent.loopIsClosing() }

@@ -13,11 +13,15 @@ extension EventLoop {
   ///
   /// - Parameters:
   ///   - signal: `SIGTERM`, `SIGHUP`, … What the process did on it before is restored with the last handler.
+  ///   - fileID: With `line`, where it was added, for tests that name what is left; leave it to its default.
+  ///   - line: As `fileID`.
   ///   - callback: What is called. One that throws is reported to the exception handler, and stays.
   /// - Throws: ``SystemError`` with `EINVAL` for a number that is no signal, or one that cannot be handled (`SIGKILL`,
   ///   `SIGSTOP`). ``LoopClosedError`` on a closed loop.
-  public func addSignalHandler(_ signal: Int32, _ callback: @escaping () throws -> Void) throws {
-    try addSignalHandler(SignalKey(signal), SignalHandler(callback))
+  public func addSignalHandler(
+    _ signal: Int32, fileID: StaticString = #fileID, line: UInt = #line, _ callback: @escaping () throws -> Void
+  ) throws {
+    try addSignalHandler(SignalKey(signal), SignalHandler(callback, fileID, line))
   }
 
   private func addSignalHandler(_ key: SignalKey, _ handler: SignalHandler) throws {
@@ -151,10 +155,19 @@ struct SignalHandler {
   var seen: UInt64 = 0
   let callback: Callback
   let isFallback: Bool
+  private let fileID: StaticString
+  private let line: UInt
 
-  init(_ callback: @escaping Callback, isFallback: Bool = false) {
+  /// Where it was added: `Module/File.swift:12`.
+  var site: String { "\(fileID):\(line)" }
+
+  init(
+    _ callback: @escaping Callback, isFallback: Bool = false, _ fileID: StaticString = #fileID, _ line: UInt = #line
+  ) {
     self.callback = callback
     self.isFallback = isFallback
+    self.fileID = fileID
+    self.line = line
   }
 }
 

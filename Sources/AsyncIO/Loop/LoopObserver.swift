@@ -68,6 +68,8 @@ extension EventLoop {
   /// Makes what the process has once, from its first need on, so that nobody takes it for something that was left.
   package static func makeWhatTheProcessKeeps() { _ = try? SignalDelivery.arrivals() }
 
-  /// The signals that have a handler.
-  package var handledSignals: [Int32] { signals.handlers.keys.map(\.signal).sorted() }
+  /// The signals that have a handler, with the places where those were added.
+  package var handledSignals: [(signal: Int32, site: String)] {
+    signals.handlers.sorted { $0.key < $1.key }.map { ($0.key.signal, $0.value.site) }
+  }
 }

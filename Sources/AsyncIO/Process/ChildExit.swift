@@ -20,8 +20,8 @@ final class ChildExit: LoopDependent, @unchecked Sendable {
   /// Ends when the child has been reaped.
   let future: Future<ChildExitStatus>
   private let loop: EventLoop
-  private let fileID: StaticString
-  private let line: UInt
+  /// Where it was started.
+  let site: CreationSite
   private var watch: (any Watch)?
   private var isPolling = false
   private let state: Locked<State>
@@ -45,11 +45,10 @@ final class ChildExit: LoopDependent, @unchecked Sendable {
   ///
   /// - Throws: When nothing can wait for the child: it is killed and reaped then.
   init(
-    _ processID: Int32, _ fileID: StaticString, _ line: UInt, on loop: isolated EventLoop
+    _ processID: Int32, _ site: CreationSite, on loop: isolated EventLoop
   ) throws(SystemError) {
     self.processID = processID
-    self.fileID = fileID
-    self.line = line
+    self.site = site
     self.loop = loop
     future = loop.createFuture()
     state = Locked(State())
@@ -192,7 +191,14 @@ final class ChildExit: LoopDependent, @unchecked Sendable {
 
   // MARK: The end of the loop
 
-  var childInUse: (processID: Int32, site: String)? { future.isDone ? nil : (processID, "\(fileID):\(line)") }
+  /// The descriptor of the process is left out: nobody has opened it by name.
+  var openThing: OpenThing? {
+    if future.isDone { return nil }
+    let descriptor = state.withLock { $0.descriptor?.rawValue }
+    return OpenThing(
+      .child(processID: processID), "child process \(processID)", site: "\(site)",
+      descriptors: descriptor.map { [$0] } ?? [])
+  }
 
   func loopIsClosing() {
     letGo()

@@ -169,7 +169,7 @@ final class ChildLaunch {
       }
       throw SystemError(error, in: "posix_spawn")
     }
-    return ChildProcess(try ChildExit(id, fileID, line, on: loop), pipes, on: loop)
+    return ChildProcess(try ChildExit(id, CreationSite(fileID, line), on: loop), pipes, on: loop)
   }
 
   /// Descriptors that the child's own steps would overwrite too early get another number first.

@@ -60,7 +60,9 @@ extension ChildProcess {
       let launch = ChildLaunch(plan, on: loop)
       try launch.setEnvironment(environment)
       try launch.connect(stdin, stdout, stderr)
-      for (number, descriptor) in descriptors { try launch.handDown(descriptor.rawValue, as: number) }
+      for (number, descriptor) in descriptors.sorted(by: { $0.key < $1.key }) {
+        try launch.handDown(descriptor.rawValue, as: number)
+      }
       return Confined(value: try launch.start(fileID, line, on: loop))
     }.value
   }

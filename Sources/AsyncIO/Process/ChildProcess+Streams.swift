@@ -11,9 +11,9 @@ extension ChildProcess {
   /// ``communicate(input:timeout:limit:)`` writes its input after what was written here, and closes it.
   public var stdin: StreamWriter? {
     if streams.input == nil {
-      streams.input = stream(of: pipes.input) { pipe, loop throws in
+      streams.input = stream(of: pipes.input) { [site = exit.site] pipe, loop throws in
         guard let owned = pipe.take() else { return nil }
-        return try StreamWriter(owningPipe: owned, on: loop)
+        return try StreamWriter(owningPipe: owned, site: site, on: loop)
       }
     }
     return streams.input
@@ -43,9 +43,9 @@ extension ChildProcess {
   }
 
   private func reader(of pipe: ChildPipe?) -> StreamReader? {
-    stream(of: pipe) { pipe, loop throws in
+    stream(of: pipe) { [site = exit.site] pipe, loop throws in
       guard let owned = pipe.take() else { return nil }
-      return try StreamReader(owningPipe: owned, on: loop)
+      return try StreamReader(owningPipe: owned, site: site, on: loop)
     }
   }
 

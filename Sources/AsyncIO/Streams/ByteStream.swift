@@ -30,6 +30,8 @@ import SystemPackage
   let kind: Kind
   let calls: any SystemCalls
   let rawValue: Int32
+  /// Where it was made, for reports.
+  private let site: CreationSite
   private var socket: OwnedSocket?
 
   private(set) var life = Life.open
@@ -60,13 +62,14 @@ import SystemPackage
   private var knownAddresses: [SocketAddress?] = []
 
   init(
-    owning socket: consuming OwnedSocket, _ kind: Kind, halves: Int, _ options: StreamOptions,
+    owning socket: consuming OwnedSocket, _ kind: Kind, halves: Int, _ options: StreamOptions, _ site: CreationSite,
     on loop: isolated EventLoop
   ) throws {
     try options.requireValid()
     guard !loop.isClosing else { throw LoopClosedError() }
     self.loop = loop
     self.kind = kind
+    self.site = site
     self.halves = halves
     calls = socket.calls
     rawValue = socket.rawValue
@@ -177,6 +180,13 @@ import SystemPackage
 
   func loopIsClosing() { end(LoopClosedError()) }
 
+  var openThing: OpenThing? {
+    let name = kind == .socket ? "a connection" : "a stream over a pipe"
+    let state = life == .closing ? ", whose queue is not sent" : ""
+    return OpenThing(
+      .connection, "\(name), descriptor \(rawValue)\(state)", site: "\(site)", descriptors: [rawValue])
+  }
+
   /// One of the halves is released. Any thread.
   func halfIsGone() {
     // On a closed loop there is nothing left to do.
@@ -192,7 +202,8 @@ import SystemPackage
         $0.reportException(
           ExceptionContext(
             .connectionNotClosed,
-            "a stream was released without close() or abort(); it is closed, when what is queued was sent"))
+            "a stream was released without close() or abort(); it is closed, when what is queued was sent",
+            creationSite: $0.debug ? "\(site)" : nil))
       }
     }
     close()

@@ -28,9 +28,10 @@ public final class Connection {
   ///
   /// - Throws: ``InvalidArgumentError`` for options that cannot be; ``LoopClosedError``. The socket is closed then.
   package init(
-    owning socket: consuming OwnedSocket, options: StreamOptions = StreamOptions(), on loop: isolated EventLoop
+    owning socket: consuming OwnedSocket, options: StreamOptions = StreamOptions(),
+    site: CreationSite = CreationSite(#fileID, #line), on loop: isolated EventLoop
   ) throws {
-    stream = try ByteStream(owning: socket, .socket, halves: 2, options, on: loop)
+    stream = try ByteStream(owning: socket, .socket, halves: 2, options, site, on: loop)
     reader = StreamReader(over: stream, limit: options.limit)
     writer = StreamWriter(over: stream)
   }

@@ -49,10 +49,13 @@ public struct DatagramOptions: Sendable {
 ///     replaced; one that is in use, or is no socket, is kept, and an error.
 ///   - remote: The one peer with whom it exchanges datagrams; `nil`: any. One of the two is needed.
 ///   - options: How it is made.
+///   - fileID: With `line`, where it was opened, for tests that name what is left; leave it to its default.
+///   - line: As `fileID`.
 /// - Threading: On a loop, whose the endpoint is.
 /// - Throws: ``AddressError`` when an address cannot be had; ``InvalidArgumentError``; ``NoRunningLoopError``.
 public func openDatagramEndpoint(
-  local: SocketAddress? = nil, remote: SocketAddress? = nil, options: DatagramOptions = DatagramOptions()
+  local: SocketAddress? = nil, remote: SocketAddress? = nil, options: DatagramOptions = DatagramOptions(),
+  fileID: StaticString = #fileID, line: UInt = #line
 ) throws -> DatagramEndpoint {
   let loop = try EventLoop.running
   guard let family = local?.family ?? remote?.family else {
@@ -65,25 +68,32 @@ public func openDatagramEndpoint(
     throw InvalidArgumentError("DatagramOptions.maximumSize is \(options.maximumSize); give 1 or more")
   }
   return DatagramEndpoint(
-    try loop.assumeIsolated { try DatagramCore(family, local, remote, options, on: $0) })
+    try loop.assumeIsolated { try DatagramCore(family, local, remote, options, CreationSite(fileID, line), on: $0) })
 }
 
-/// Opens an endpoint for datagrams to a host and back; as `openDatagramEndpoint(local:remote:options:)` in all else.
+/// Opens an endpoint for datagrams to a host and back; as `openDatagramEndpoint(local:remote:options:fileID:line:)` in all else.
 ///
 /// - Parameters:
 ///   - host: An address or a name, whose first address that can be had is taken.
 ///   - port: 0 to 65535.
 ///   - options: How it is made.
 ///   - timeout: How long the look-up may take; `nil` for as long as it takes.
+///   - fileID: With `line`, where it was opened, for tests that name what is left; leave it to its default.
+///   - line: As `fileID`.
 /// - Cancellation: Nothing is opened then.
 /// - Throws: ``NameLookupError``, ``TimeoutError``, and as the other one.
 public func openDatagramEndpoint(
-  host: String, port: Int, options: DatagramOptions = DatagramOptions(), timeout: Duration? = nil
+  host: String, port: Int, options: DatagramOptions = DatagramOptions(), timeout: Duration? = nil,
+  fileID: StaticString = #fileID, line: UInt = #line
 ) async throws -> DatagramEndpoint {
   let addresses = try await EventLoop.running.lookUp(host: host, port: port, timeout: timeout)
   var failure: (any Error)?
   for address in addresses {
-    do { return try openDatagramEndpoint(remote: address, options: options) } catch { failure = failure ?? error }
+    do {
+      return try openDatagramEndpoint(remote: address, options: options, fileID: fileID, line: line)
+    } catch {
+      failure = failure ?? error
+    }
   }
   throw failure ?? NameLookupError(host, .noAddress)
 }

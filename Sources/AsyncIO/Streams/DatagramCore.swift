@@ -14,6 +14,7 @@ final class DatagramCore: LoopDependent, @unchecked Sendable {
   let loop: EventLoop
   let localAddress: SocketAddress
   let remoteAddress: SocketAddress?
+  private let site: CreationSite
   private var socket: OwnedSocket?
   private var file: UnixSocketFile?
   private let readable: ReadinessWait
@@ -27,7 +28,7 @@ final class DatagramCore: LoopDependent, @unchecked Sendable {
 
   init(
     _ family: SocketAddress.Family, _ local: SocketAddress?, _ remote: SocketAddress?, _ options: DatagramOptions,
-    on loop: isolated EventLoop
+    _ site: CreationSite, on loop: isolated EventLoop
   ) throws {
     guard !loop.isClosing else { throw LoopClosedError() }
     let type = Int32(SOCK_DGRAM.rawValue)
@@ -47,6 +48,7 @@ final class DatagramCore: LoopDependent, @unchecked Sendable {
       throw error
     }
     self.loop = loop
+    self.site = site
     remoteAddress = remote
     readable = ReadinessWait(socket.descriptor, .readable, isOwned: true, on: loop)
     writable = ReadinessWait(socket.descriptor, .writable, isOwned: true, on: loop)
@@ -178,6 +180,12 @@ final class DatagramCore: LoopDependent, @unchecked Sendable {
 
   func loopIsClosing() { close() }
 
+  var openThing: OpenThing? {
+    OpenThing(
+      .endpoint, "an endpoint of datagrams at \(localAddress)", site: "\(site)",
+      descriptors: [socket?.rawValue].compactMap(\.self))
+  }
+
   /// Its user has let go of it. Any thread.
   func endpointIsGone() {
     // On a closed loop there is nothing left to do.
@@ -192,7 +200,8 @@ final class DatagramCore: LoopDependent, @unchecked Sendable {
     loop.assumeIsolated {
       $0.reportException(
         ExceptionContext(
-          .endpointNotClosed, "the endpoint at \(localAddress) was released without close(); it is closed now"))
+          .endpointNotClosed, "the endpoint at \(localAddress) was released without close(); it is closed now",
+          creationSite: $0.debug ? "\(site)" : nil))
     }
   }
 }

@@ -85,12 +85,15 @@ public final class EventLoopGroup: Sendable {
   ///   - host: An address or a name, all of whose addresses are listened on; `nil`: all addresses of the machine.
   ///   - port: 0 to 65535; 0: one that the kernel chooses, the same for all.
   ///   - options: How each loop listens; a limit on connections is one for each loop.
+  ///   - fileID: With `line`, where it was started, for reports and tests that name what is left; leave it to its default.
+  ///   - line: As `fileID`.
   ///   - handler: Runs as a task of a loop for each client, isolated to it. When it ends the connection is flushed and
   ///     closed.
   /// - Cancellation: Nothing listens then.
-  /// - Throws: As `startServer(host:port:options:_:)`; ``LoopClosedError`` after the shutdown.
+  /// - Throws: As `startServer(host:port:options:fileID:line:_:)`; ``LoopClosedError`` after the shutdown.
   public func startServer(
     host: String?, port: Int, options: ServerOptions = ServerOptions(),
+    fileID: StaticString = #fileID, line: UInt = #line,
     _ handler: @escaping @Sendable (Connection, isolated EventLoop) async throws -> Void
   ) async throws -> GroupServer {
     var options = options
@@ -107,7 +110,7 @@ public final class EventLoopGroup: Sendable {
             } else {
               try await loop.listen(host: host, port: port, options)
             }
-          return try ServerCore(sockets, options, on: loop, handler)
+          return try ServerCore(sockets, options, CreationSite(fileID, line), on: loop, handler)
         }
         shares.append(GroupServer.Share(thread: thread, server: server))
       }

@@ -67,6 +67,9 @@ final class Listener: @unchecked Sendable {
     return true
   }
 
+  /// Its socket's number; `nil` when it is closed.
+  var descriptor: Int32? { socket?.socket.descriptor.rawValue }
+
   func pause() { watch?.pause() }
 
   func resume() throws(SystemError) { try watch?.resume() }

@@ -19,6 +19,7 @@ final class ServerCore: LoopDependent, @unchecked Sendable {
   let loop: EventLoop
   let options: ServerOptions
   let addresses: [SocketAddress]
+  private let site: CreationSite
   private let handler: Handler
   private var listeners: [Listener] = []
   private(set) var clients = IdentityMap<Client>()
@@ -28,13 +29,14 @@ final class ServerCore: LoopDependent, @unchecked Sendable {
   private let shortage = AcceptShortage()
 
   init(
-    _ sockets: [ListeningSocketBox], _ options: ServerOptions, on loop: isolated EventLoop,
-    _ handler: @escaping Handler
+    _ sockets: [ListeningSocketBox], _ options: ServerOptions, _ site: CreationSite = CreationSite(#fileID, #line),
+    on loop: isolated EventLoop, _ handler: @escaping Handler
   ) throws {
     try options.requireValid()
     guard !loop.isClosing else { throw LoopClosedError() }
     self.loop = loop
     self.options = options
+    self.site = site
     self.handler = handler
     var addresses: [SocketAddress] = []
     for socket in sockets { addresses.append(try socket.localAddress) }
@@ -56,8 +58,12 @@ final class ServerCore: LoopDependent, @unchecked Sendable {
   func serve(_ socket: consuming OwnedSocket, on loop: isolated EventLoop) {
     shortage.ease()
     // It fails for options that are no such, which were looked at, and on a closed loop.
-    guard let connection = try? Connection(owning: socket, options: options.stream, on: loop) else { return }
-    let task = loop.createTask { try await self.run(connection, on: loop) }
+    guard let connection = try? Connection(owning: socket, options: options.stream, site: site, on: loop) else {
+      return
+    }
+    let task = loop.createTask(fileID: site.fileID, line: UInt(site.line)) {
+      try await self.run(connection, on: loop)
+    }
     clients[ObjectIdentifier(task)] = Client(connection: connection, task: task)
     task.addDoneCallback { [unowned loop] in loop.assumeIsolated { self.hasEnded(task, on: $0) } }
   }
@@ -141,6 +147,12 @@ final class ServerCore: LoopDependent, @unchecked Sendable {
   // MARK: The end
 
   func loopIsClosing() { close() }
+
+  var openThing: OpenThing? {
+    let addresses = addresses.map { "\($0)" }.joined(separator: ", ")
+    return OpenThing(
+      .server, "a server at \(addresses)", site: "\(site)", descriptors: listeners.compactMap(\.descriptor))
+  }
 
   func serveForever() async throws {
     if isClosed { throw ServerClosedError() }

@@ -18,6 +18,8 @@ public import SystemPackage
 ///     families. Where IPv6 is switched off, its addresses are left out, as long as there is another one.
 ///   - port: 0 to 65535; 0: one that the kernel chooses, the same for all addresses.
 ///   - options: How it listens.
+///   - fileID: With `line`, where it was started, for reports and tests that name what is left; leave it to its default.
+///   - line: As `fileID`.
 ///   - handler: Runs as a task of the loop for each client, in the isolation of the code that calls this, and shares
 ///     its state. When it ends the connection is flushed and closed.
 /// - Cancellation: Nothing listens then.
@@ -26,40 +28,44 @@ public import SystemPackage
 ///   for a handler that is isolated to something else than the loop; ``NoRunningLoopError``.
 public func startServer(
   host: String?, port: Int, options: ServerOptions = ServerOptions(),
+  fileID: StaticString = #fileID, line: UInt = #line,
   @_inheritActorContext(always) _ handler: sending @escaping @isolated(any) (Connection) async throws -> Void
 ) async throws -> Server {
   let loop = try EventLoop.running
   try options.requireValid()
   let handler = try ServerCore.loopHandler(handler, on: loop)
   let sockets = try await loop.listen(host: host, port: port, options)
-  return Server(try ServerCore.made(sockets, options, on: loop, handler))
+  return Server(try ServerCore.made(sockets, options, CreationSite(fileID, line), on: loop, handler))
 }
 
-/// Serves clients on an address of any family; as `startServer(host:port:options:_:)` in all else.
+/// Serves clients on an address of any family; as `startServer(host:port:options:fileID:line:_:)` in all else.
 public func startServer(
   on address: SocketAddress, options: ServerOptions = ServerOptions(),
+  fileID: StaticString = #fileID, line: UInt = #line,
   @_inheritActorContext(always) _ handler: sending @escaping @isolated(any) (Connection) async throws -> Void
 ) async throws -> Server {
   let loop = try EventLoop.running
   try options.requireValid()
   let handler = try ServerCore.loopHandler(handler, on: loop)
   let sockets = try await loop.listen([address], options)
-  return Server(try ServerCore.made(sockets, options, on: loop, handler))
+  return Server(try ServerCore.made(sockets, options, CreationSite(fileID, line), on: loop, handler))
 }
 
 /// Serves clients of a Unix socket that is a file: asyncio's `start_unix_server`.
 ///
 /// A file that an earlier server has left is replaced; one that is in use, or is no socket, is kept, and an error. For
-/// an abstract name, give its ``SocketAddress``. As `startServer(host:port:options:_:)` in all else.
+/// an abstract name, give its ``SocketAddress``. As `startServer(host:port:options:fileID:line:_:)` in all else.
 public func startServer(
   unixPath path: String, options: ServerOptions = ServerOptions(),
+  fileID: StaticString = #fileID, line: UInt = #line,
   @_inheritActorContext(always) _ handler: sending @escaping @isolated(any) (Connection) async throws -> Void
 ) async throws -> Server {
-  try await startServer(on: SocketAddress(unixPath: path), options: options, handler)
+  try await startServer(
+    on: SocketAddress(unixPath: path), options: options, fileID: fileID, line: line, handler)
 }
 
 /// Serves clients of a socket that listens already, such as one that a service manager hands over: asyncio's
-/// `start_server(sock=…)`. As `startServer(host:port:options:_:)` in all else.
+/// `start_server(sock=…)`. As `startServer(host:port:options:fileID:line:_:)` in all else.
 ///
 /// - Parameters:
 ///   - descriptor: A stream socket of any family, bound and listening. It is the server's from here on, who makes it
@@ -67,17 +73,21 @@ public func startServer(
 ///   - options: Those about listening (the backlog, the reuse of the address, both families) are as its maker has set
 ///     them. What ``ServerOptions/backlog`` says is not asked of the kernel again; it bounds how many clients are taken in
 ///     a turn, to one more, and to 256.
+///   - fileID: As ever.
+///   - line: As ever.
 ///   - handler: As ever.
 /// - Throws: ``InvalidArgumentError`` for what is no such socket, which stays the caller's then.
 public func startServer(
   listeningOn descriptor: FileDescriptor, options: ServerOptions = ServerOptions(),
+  fileID: StaticString = #fileID, line: UInt = #line,
   @_inheritActorContext(always) _ handler: sending @escaping @isolated(any) (Connection) async throws -> Void
 ) async throws -> Server {
   let loop = try EventLoop.running
   try options.requireValid()
   let handler = try ServerCore.loopHandler(handler, on: loop)
   let socket = try ListeningSocket(takingOver: descriptor, options: options.listening, calls: loop.systemCalls)
-  return Server(try ServerCore.made([ListeningSocketBox(socket)], options, on: loop, handler))
+  return Server(
+    try ServerCore.made([ListeningSocketBox(socket)], options, CreationSite(fileID, line), on: loop, handler))
 }
 
 extension EventLoop {
@@ -152,12 +162,13 @@ extension EventLoop {
 extension ServerCore {
   /// Makes a server, on the thread that holds its loop.
   static func made(
-    _ sockets: [ListeningSocketBox], _ options: ServerOptions, on loop: EventLoop, _ handler: @escaping Handler
+    _ sockets: [ListeningSocketBox], _ options: ServerOptions, _ site: CreationSite, on loop: EventLoop,
+    _ handler: @escaping Handler
   ) throws -> ServerCore {
     // SAFETY: this is the loop's thread, as is checked.
     nonisolated(unsafe) let handler = handler
     return try loop.assumeIsolated { loop in
-      unsafe try ServerCore(sockets, options, on: loop, handler)
+      unsafe try ServerCore(sockets, options, site, on: loop, handler)
     }
   }
 

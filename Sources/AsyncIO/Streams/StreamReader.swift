@@ -42,9 +42,9 @@ public final class StreamReader {
   /// - Throws: ``InvalidArgumentError`` for options that cannot be; ``LoopClosedError``. The descriptor is closed then.
   package convenience init(
     owningPipe descriptor: consuming OwnedSocket, options: StreamOptions = StreamOptions(),
-    on loop: isolated EventLoop
+    site: CreationSite = CreationSite(#fileID, #line), on loop: isolated EventLoop
   ) throws {
-    let stream = try ByteStream(owning: descriptor, .pipe, halves: 1, options, on: loop)
+    let stream = try ByteStream(owning: descriptor, .pipe, halves: 1, options, site, on: loop)
     self.init(over: stream, limit: options.limit)
   }
 

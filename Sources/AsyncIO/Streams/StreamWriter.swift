@@ -28,9 +28,9 @@ public final class StreamWriter {
   /// - Throws: ``InvalidArgumentError`` for options that cannot be; ``LoopClosedError``. The descriptor is closed then.
   package convenience init(
     owningPipe descriptor: consuming OwnedSocket, options: StreamOptions = StreamOptions(),
-    on loop: isolated EventLoop
+    site: CreationSite = CreationSite(#fileID, #line), on loop: isolated EventLoop
   ) throws {
-    self.init(over: try ByteStream(owning: descriptor, .pipe, halves: 1, options, on: loop))
+    self.init(over: try ByteStream(owning: descriptor, .pipe, halves: 1, options, site, on: loop))
   }
 
   deinit { stream.halfIsGone() }

@@ -14,7 +14,7 @@ extension EventLoop {
   ///
   /// From this call on the process does not do on them what it did before. That is restored when the iteration ends, or
   /// is dropped: with the last of the sequence and its iterators, with ``SignalSequence/end()``, or with the loop.
-  /// Handlers of ``addSignalHandler(_:_:)``, other sequences and other loops are told, too.
+  /// Handlers of ``addSignalHandler(_:fileID:line:_:)``, other sequences and other loops are told, too.
   ///
   /// Signals that come while nobody waits are kept: each number once. So a burst is one element or more, and at least one
   /// comes after its last signal.

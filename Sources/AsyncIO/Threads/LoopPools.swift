@@ -40,6 +40,9 @@ final class LoopPools: WorkOfLoop {
           + "dropped; \(dropped.count) had not begun, and never will"))
   }
 
+  /// The loop closes it.
+  var openThing: OpenThing? { nil }
+
   // What there was to say was said by then.
   func loopIsClosing() {}
 }

@@ -38,9 +38,7 @@ import Testing
     #expect(found.map(\.description) == ["a timer, made at \(#fileID):\(line)"])
   }
 
-  @Test func `DB-05: readers, writers and signal handlers that are left are named, the first two with their place`()
-    throws
-  {
+  @Test func `DB-05: readers, writers and signal handlers that are left are named, with their places`() throws {
     let pair = try DescriptorPair.sockets()
     let number = pair.near.rawValue
     let line: UInt = #line + 2
@@ -53,7 +51,7 @@ import Testing
       found.map(\.description).filter { !$0.hasSuffix("until it is rung") } == [
         "a watch of descriptor \(number), until it is readable (made at \(#fileID):\(line))",
         "a watch of descriptor \(number), until it is writable (made at \(#fileID):\(line + 1))",
-        "the handler of signal \(SIGUSR2)",
+        "the handler of signal \(SIGUSR2) (made at \(#fileID):\(line + 2))",
       ])
   }
 
@@ -104,6 +102,33 @@ import Testing
     kept.change { $0 = nil }
     #expect(found.map(\.kind) == [.descriptor, .child])
     #expect(found.last?.subject == "child process \(id), sleep")
+  }
+
+  @Test func `DB-05: connections, servers and endpoints that are left are named, each once, with their places`() throws
+  {
+    let kept = Shared<Smuggled<[AnyObject]>?>(nil)
+    let line: UInt = #line + 2
+    let body: @Sendable (isolated EventLoop) async throws -> Void = { loop in
+      let server = try await startServer(host: "127.0.0.1", port: 0) { _ = try await $0.reader.readLine() }
+      let client = try await openConnection(to: server.address)
+      let endpoint = try openDatagramEndpoint(local: SocketAddress(host: "127.0.0.1", port: 0))
+      loop.createTask { _ = try await endpoint.receive() }
+      try await settle { server.connectionCount == 1 }
+      kept.change { $0 = Smuggled([client, endpoint]) }
+    }
+    for configuration in [TestLoop.Configuration(), .network()] {
+      let error = #expect(throws: LeakError.self) { try TestLoop.run(configuration, body) }
+      // No watch or socket of theirs is named beside them.
+      let leaks = (error?.leaks ?? []).filter { $0.kind != .task }
+      let places = Dictionary(grouping: leaks, by: \.kind).mapValues { $0.compactMap(\.creationSite).sorted() }
+      let lines = (UInt(0)..<3).map { "\(#fileID):\(line + $0)" }
+      // The client's own end, and the one that its server has taken.
+      #expect(places == [.server: [lines[0]], .connection: [lines[0], lines[1]], .endpoint: [lines[2]]])
+      #expect(leaks.first?.subject.hasPrefix("a server at 127.0.0.1:") == true)
+      #expect(leaks.last?.subject.hasPrefix("an endpoint of datagrams at 127.0.0.1:") == true)
+      #expect(leaks.filter { $0.kind == .connection }.allSatisfy { $0.subject.hasPrefix("a connection, descriptor ") })
+      kept.change { $0 = nil }
+    }
   }
 
   @Test func `what ends within a second is no leak, and neither is what Dispatch keeps for the process`() throws {
