@@ -6,7 +6,7 @@ import AsyncIO
 public import SystemPackage
 
 extension TestLoop {
-  /// A system call that a loop's descriptors make.
+  /// A system call that a loop makes for its descriptors, or for their readiness.
   public enum SystemCall: String, Sendable, Hashable, CaseIterable {
     /// `socket(2)`.
     case socket
@@ -40,6 +40,11 @@ extension TestLoop {
     case receiveDatagram = "recvmsg"
     /// `sendto(2)`.
     case sendDatagram = "sendto"
+    /// `epoll_ctl(2)`, where it begins to watch a descriptor, or does so again after a pause. (`ENOMEM`, `ENOSPC`.)
+    case watch = "epoll_ctl"
+    /// `epoll_wait(2)`. Whatever it fails with, it ends without a word of what is ready, as one that a signal interrupts
+    /// does. A loop waits, or looks, once in each turn.
+    case wait = "epoll_wait"
   }
 
   /// Calls that fail.
@@ -87,6 +92,10 @@ extension TestLoop {
 
     /// How many of a hundred reads, writes and accepts say that they would block, though they would not.
     public var percentOfWouldBlock = 0
+
+    /// How many of a hundred waits say of a descriptor that it can be read, or has somebody to accept, though nothing has
+    /// come: `select(2)` warns of that. The seed chooses which. 0 to 99.
+    public var percentOfFalseReadiness = 0
 
     /// The calls that fail.
     public var faults: [Fault] = []
@@ -167,6 +176,24 @@ final class ScriptedKernel: Sendable {
     if let error, error != .interrupted { throw error }
     return error == .interrupted
   }
+
+  /// Whether a wait for readiness ends without a word of it.
+  func endsWaitEarly() -> Bool {
+    do throws(Errno) { return try check(.wait) } catch { return true }
+  }
+
+  /// Which one of so many descriptors is said to be ready, though nothing has come; `nil` for none.
+  func falseReadiness(among count: Int) -> Int? {
+    guard count > 0 else { return nil }
+    return state.withLock { state in
+      // There is always a wait that tells the truth, some time, so that time can pass.
+      guard state.generator.next() % 100 < UInt64(min(max(0, script.percentOfFalseReadiness), 99)) else { return nil }
+      return Int(state.generator.next() % UInt64(count))
+    }
+  }
+
+  /// Whether there may be such.
+  var hasFalseReadiness: Bool { script.percentOfFalseReadiness > 0 }
 
   /// How much of what could be done at once is done: some, or all.
   func portion(of count: Int) -> Int {

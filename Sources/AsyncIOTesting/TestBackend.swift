@@ -29,11 +29,13 @@ package protocol TestNetwork: AnyObject {
 /// loop on virtual time needs none.
 package final class TestBackend: Backend {
   package let network: (any TestNetwork)?
+  /// What a test says of the calls that are made here; `nil` for nothing.
+  var script: ScriptedKernel?
   private let clock: TestClock
   private var kernel: LibEventBackend?
   /// Counts the waits in which something of the network was ready: whoever was told may have to be told again.
   private(set) var notices: UInt64 = 0
-  private var records: [ObjectIdentifier: TestWatch.Record] = [:]
+  private var records = IdentityMap<TestWatch.Record>()
   /// The loop's own watch for other threads: its first. It waits for the kernel's backend.
   private var early: [TestWatch.Record] = []
   /// The watches of the kernel that are the loop's own.
@@ -47,17 +49,20 @@ package final class TestBackend: Backend {
   package func watch(
     _ descriptor: FileDescriptor, for readiness: Readiness, isOwned: Bool, notice: @escaping () -> Void
   ) throws(SystemError) -> any Watch {
-    let record = TestWatch.Record(descriptor.rawValue, readiness, isOwned, notice)
+    let isOfLoop = kernel == nil && records.isEmpty
+    // A loop that could not be made would be no loop under test.
+    if !isOfLoop { try script?.checkWatch() }
+    let record = TestWatch.Record(descriptor.rawValue, readiness, isOwned: isOwned, isOfLoop: isOfLoop, notice)
     if let network, network.owns(descriptor.rawValue) {
       record.isOfTheKernel = false
       record.watch = try network.watch(descriptor.rawValue, for: readiness, notice: notice)
-    } else if kernel == nil && records.isEmpty {
+    } else if isOfLoop {
       early.append(record)
     } else {
       try record.start(on: try real())
     }
     records[ObjectIdentifier(record)] = record
-    return TestWatch(record) { [weak self] in self?.records[ObjectIdentifier($0)] = nil }
+    return TestWatch(record, script) { [weak self] in self?.records[ObjectIdentifier($0)] = nil }
   }
 
   private func real() throws(SystemError) -> LibEventBackend {
@@ -77,6 +82,10 @@ package final class TestBackend: Backend {
   }
 
   package func wait(_ limit: WaitLimit) {
+    if let script {
+      // What was ready still is: the next wait is to find it before time passes.
+      if script.endsWaitEarly() || script.hasFalseReadiness && tellFalsely(script) { return notices &+= 1 }
+    }
     if network?.deliver(at: clock.now) == true { notices &+= 1 }
     if limit == .poll && !watchesForOthers { return }
     // Without descriptors for it, a wait becomes a look.
@@ -84,9 +93,17 @@ package final class TestBackend: Backend {
     kernel.wait(limit)
   }
 
+  /// Gives a notice of a readiness that is none.
+  private func tellFalsely(_ script: ScriptedKernel) -> Bool {
+    let candidates = records.values.filter { $0.readiness == .readable && !$0.isOfLoop && !$0.isPaused }
+    guard let place = script.falseReadiness(among: candidates.count) else { return false }
+    candidates[place].notice()
+    return true
+  }
+
   /// Whether somebody but the loop itself waits for a descriptor of the kernel.
   package var watchesForOthers: Bool {
-    records.values.count(where: { $0.isOfTheKernel && !$0.isPaused }) > ownWatches()
+    records.count(where: { $0.isOfTheKernel && !$0.isPaused }) > ownWatches()
   }
 
   /// What is watched, the loop's own watches left out.
@@ -129,13 +146,18 @@ private final class TestWatch: Watch {
     var isPaused = false
     var hasEnded = false
     var watch: (any Watch)?
+    /// Whether it is the loop's own, for other threads.
+    let isOfLoop: Bool
+    let notice: () -> Void
     private let isOwned: Bool
-    private let notice: () -> Void
 
-    init(_ descriptor: Int32, _ readiness: Readiness, _ isOwned: Bool, _ notice: @escaping () -> Void) {
+    init(
+      _ descriptor: Int32, _ readiness: Readiness, isOwned: Bool, isOfLoop: Bool, _ notice: @escaping () -> Void
+    ) {
       self.descriptor = descriptor
       self.readiness = readiness
       self.isOwned = isOwned
+      self.isOfLoop = isOfLoop
       self.notice = notice
     }
 
@@ -146,10 +168,12 @@ private final class TestWatch: Watch {
   }
 
   private let record: Record
+  private let script: ScriptedKernel?
   private let atEnd: (Record) -> Void
 
-  init(_ record: Record, atEnd: @escaping (Record) -> Void) {
+  init(_ record: Record, _ script: ScriptedKernel?, atEnd: @escaping (Record) -> Void) {
     self.record = record
+    self.script = script
     self.atEnd = atEnd
   }
 
@@ -159,6 +183,7 @@ private final class TestWatch: Watch {
   }
 
   func resume() throws(SystemError) {
+    if record.isPaused && !record.isOfLoop { try script?.checkWatch() }
     try record.watch?.resume()
     record.isPaused = false
   }
@@ -172,4 +197,11 @@ private final class TestWatch: Watch {
   }
 
   deinit { end() }
+}
+
+extension ScriptedKernel {
+  /// Counts a call that begins to watch a descriptor, and throws what it is to throw.
+  fileprivate func checkWatch() throws(SystemError) {
+    do throws(Errno) { try check(.watch) } catch { throw SystemError(error, in: TestLoop.SystemCall.watch.rawValue) }
+  }
 }

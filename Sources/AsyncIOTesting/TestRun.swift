@@ -40,7 +40,10 @@ package final class TestRun: @unchecked Sendable {
     ofLoop.seams.observer = recorder
     let calls: any SystemCalls = network ?? ofLoop.seams.systemCalls ?? LinuxSystemCalls()
     let isPlain = network == nil && configuration.system == TestLoop.SystemScript() && fault == nil
-    if !isPlain { ofLoop.seams.systemCalls = ScriptedCalls(base: calls, kernel: kernel) }
+    if !isPlain {
+      ofLoop.seams.systemCalls = ScriptedCalls(base: calls, kernel: kernel)
+      backend.script = kernel
+    }
     let loop = try EventLoop(configuration: ofLoop)
     self.loop = loop
     clock.attach(to: loop.executor, backend)

@@ -37,6 +37,9 @@ package struct IdentityMap<Value> {
   /// Removes a value.
   package mutating func removeValue(forKey key: ObjectIdentifier) -> Value? { entries.removeValue(forKey: key)?.value }
 
+  /// How many values meet a condition.
+  package func count(where condition: (Value) -> Bool) -> Int { entries.values.count { condition($0.value) } }
+
   /// The values, in the order in which their keys came.
   ///
   /// - Complexity: O(n log n).

@@ -42,7 +42,8 @@ import Testing
   }
 
   private static let calls: [TestLoop.SystemCall] = [
-    .socket, .setOption, .option, .bind, .listen, .connect, .accept, .localAddress, .shutdown, .receive, .send,
+    .socket, .setOption, .option, .bind, .listen, .connect, .accept, .localAddress, .shutdown, .receive, .send, .watch,
+    .wait,
   ]
 
   private static let errors: [Errno] = [
@@ -129,6 +130,74 @@ import Testing
     #expect(try TestLoop.run(failingEachCallWith: [.interrupted], of: [.receive], same, body) == plain)
   }
 
+  // MARK: Readiness
+
+  @Test(arguments: [Errno.noMemory, .noSpace])
+  func `IO-27: a descriptor that cannot be watched is an error of the call that would wait, and nothing is left`(
+    errno: Errno
+  ) throws {
+    let configuration = TestLoop.Configuration.network {
+      $0.system.faults = [TestLoop.Fault(.watch, error: errno)]
+    }
+    try TestLoop.run(configuration) { _ in
+      await #expect(throws: SystemError(errno, in: "epoll_ctl")) { _ = try await serve { try await echo($0) } }
+    }
+    var real = TestLoop.Configuration()
+    real.system.faults = configuration.system.faults
+    try TestLoop.run(real) { loop in
+      let pair = try DescriptorPair.sockets()
+      #expect(throws: SystemError(errno, in: "epoll_ctl")) { try loop.addReader(pair.near) {} }
+      // The next one is as good as any.
+      try loop.addReader(pair.near) {}
+      loop.removeReader(pair.near)
+    }
+  }
+
+  @Test func `L-37: a wait that a signal interrupts loses nothing, and no time passes for what is ready`() throws {
+    let configuration = TestLoop.Configuration.network {
+      $0.system.faults = [TestLoop.Fault(.wait, number: 3, count: 40, error: .interrupted)]
+    }
+    try TestLoop.run(configuration) { loop in
+      let begin = loop.now
+      try await Self.echoing(Array(Self.text.prefix(500)))(loop)
+      // There and back to connect, for the bytes, and for the end.
+      #expect(begin.duration(to: loop.now) <= .milliseconds(6))
+    }
+  }
+
+  @Test func `IO-27: what is said to be ready, and is not, harms nobody, in a network and by the kernel`() throws {
+    let configuration = TestLoop.Configuration.network { $0.system.percentOfFalseReadiness = 40 }
+    try TestLoop.run(seeds: 0..<30, configuration, Self.unharmed)
+    var real = TestLoop.Configuration()
+    real.system.percentOfFalseReadiness = 40
+    try TestLoop.run(seeds: 0..<3, real, Self.unharmed)
+  }
+
+  @Test func `a server that takes readiness for a client is found by false readiness, and by its seed again`() throws {
+    let configuration = TestLoop.Configuration.network { $0.system.percentOfFalseReadiness = 40 }
+    let body: @Sendable (isolated EventLoop) async throws -> Void = { loop in
+      let calls = loop.systemCalls
+      let listener = try ListeningSocket(bindingTo: SocketAddress(host: "127.0.0.1", port: 0), calls: calls)
+      defer { loop.removeReader(listener.descriptor) }
+      let address = try listener.localAddress
+      let number = listener.descriptor.rawValue
+      var wasWrong = false
+      let isTaken = loop.createFuture(of: Void.self)
+      try loop.addReader(listener.descriptor) {
+        do { calls.close(try calls.accept(number)) } catch { return wasWrong = true }
+        try? isTaken.setResult()
+      }
+      let client = try await openConnection(to: address)
+      defer { client.abort() }
+      try await isTaken.value
+      if wasWrong { throw Oops() }
+    }
+    try TestLoop.run(seeds: 0..<20, .network(), body)
+    let failure = #expect(throws: SeedFailure.self) { try TestLoop.run(seeds: 0..<50, configuration, body) }
+    #expect(failure?.error is Oops)
+    #expect(failure?.hasFailedAgain == true)
+  }
+
   // MARK: What was planted is found
 
   /// When the connection cannot be made, the server is left.
@@ -174,7 +243,7 @@ import Testing
   @Test func `what is left behind when a call fails is found, and the fault finds it again, to the letter`() throws {
     let found = try Self.failure(of: [.connectionReset], Self.leaking)
     let leaks = try #require(found.error as? LeakError).leaks
-    #expect(Set(leaks.map(\.kind)) == [.watch, .descriptor])
+    #expect(leaks.map(\.kind) == [.server])
     #expect(found.calls == [.socket])
     #expect(found.fault.error == .connectionReset)
     #expect(found.description.contains("TestLoop.run(failing: .init(number: \(found.fault.number), error: "))
@@ -184,7 +253,8 @@ import Testing
     let found = try Self.failure(of: [.timedOut], Self.hanging)
     let hang = try #require(found.error as? LoopHangsError)
     #expect(hang.tasks.first?.name == "main")
-    #expect(found.calls == [.receive])
+    // The server cannot watch its client.
+    #expect(found.calls == [.watch])
   }
 
   @Test func `a body that passes all of them makes so many calls, each time`() throws {
