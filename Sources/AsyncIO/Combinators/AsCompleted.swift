@@ -17,19 +17,24 @@
 ///   - members: Any number, of one loop. For several types, an array of ``AnyFuture``.
 ///   - timeout: How long it may take in all, from this call on, until the last one is waited for. `nil`, and what is
 ///     beyond 292 years: as long as it takes. What has ended is delivered also after it has passed.
+///   - fileID: With `line`, where it was called, for reports and tests that say what is waited for; leave it to its default.
+///   - line: As `fileID`.
 /// - Threading: Any thread; the iteration as with ``Awaitable/value``.
 public func asCompleted<Member: AnyFuture>(
-  _ members: some Sequence<Member>, timeout: Duration? = nil
+  _ members: some Sequence<Member>, timeout: Duration? = nil, fileID: StaticString = #fileID, line: UInt = #line
 ) -> CompletionSequence<Member> {
   var seen: Set<Member> = []
   let members = members.filter { seen.insert($0).inserted }
-  return CompletionSequence(members: members, deadline: timeout.flatMap { members.first?.loop.now.advanced(by: $0) })
+  return CompletionSequence(
+    members: members, deadline: timeout.flatMap { members.first?.loop.now.advanced(by: $0) },
+    site: CreationSite(fileID, line))
 }
 
-/// What ``asCompleted(_:timeout:)`` returns. Each iteration begins anew, with all members.
+/// What ``asCompleted(_:timeout:fileID:line:)`` returns. Each iteration begins anew, with all members.
 public struct CompletionSequence<Member: AnyFuture>: AsyncSequence, Sendable {
   fileprivate let members: [Member]
   fileprivate let deadline: EventLoop.Instant?
+  fileprivate let site: CreationSite
 
   /// Begins an iteration. When its iterator goes, the members do not know of it any more.
   public func makeAsyncIterator() -> Iterator { Iterator(of: self) }
@@ -53,7 +58,7 @@ public struct CompletionSequence<Member: AnyFuture>: AsyncSequence, Sendable {
     /// The same, in the isolation of the caller.
     public mutating func next(isolation actor: isolated (any Actor)?) async throws -> Member? {
       guard let loop = sequence.members.first?.loop else { return nil }
-      if iteration == nil { iteration = try Iteration(sequence.members, on: loop) }
+      if iteration == nil { iteration = try Iteration(sequence.members, on: loop, sequence.site) }
       return try await iteration?.next(before: sequence.deadline)
     }
   }
@@ -64,8 +69,8 @@ private final class Iteration<Member: AnyFuture> {
   private let ends: EndCollector
   private var left: Int
 
-  init(_ members: [Member], on loop: EventLoop) throws {
-    ends = EndCollector(on: loop)
+  init(_ members: [Member], on loop: EventLoop, _ site: CreationSite) throws {
+    ends = EndCollector(on: loop, site)
     left = members.count
     try ends.start(members)
   }
@@ -104,7 +109,7 @@ private final class EndCollector: MemberWait, @unchecked Sendable {
   func next(before deadline: EventLoop.Instant?) async throws -> AnyFuture? {
     if let member = take() { return member }
     // A future for each wait, and the member stays here meanwhile: a cancel loses none.
-    let future = loop.createFuture(of: Void.self)
+    let future = loop.createFuture(of: Void.self, fileID: site.fileID, line: UInt(site.line))
     _ = loop.executor.onLoop { [self] in
       if ended.withLock({ $0.taken < $0.members.count }) { return _ = future.end(with: ()) }
       if let waiter, !waiter.isDone {

@@ -11,8 +11,18 @@ class CombinedWait: AnyFuture, EndObserver, @unchecked Sendable {
   final var isAsked = false
 
   /// A wait that nobody has begun.
-  init(on loop: EventLoop) {
-    super.init(loop: loop, site: CreationSite(#fileID, #line))
+  ///
+  /// - Parameter site: Where the user called for it.
+  init(on loop: EventLoop, _ site: CreationSite) {
+    super.init(loop: loop, site: site)
+  }
+
+  /// The function that the user called.
+  var caller: String { "a combinator" }
+
+  override var subjectOfWait: String {
+    let left = others.count { !$0.isDone }
+    return "\(caller) called at \(site): \(left) of \(others.count) have not ended"
   }
 
   /// Takes note of the end of one of the others.

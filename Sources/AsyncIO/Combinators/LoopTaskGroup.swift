@@ -19,7 +19,10 @@
 /// Swift's own `withThrowingTaskGroup` runs on the loop, too, and is the first choice. This one is for children that
 /// are ``LoopTask``s, with names, values to be read at any time, and cleanup that may await; and for all errors.
 ///
-/// - Parameter body: It starts in the next turn. The group is good until the function returns.
+/// - Parameters:
+///   - fileID: With `line`, where it was called, for reports and tests that say what is waited for; leave it to its default.
+///   - line: As `fileID`.
+///   - body: It starts in the next turn. The group is good until the function returns.
 /// - Cancellation: Cancels the body; when that ends cancelled, or has ended before, the tasks, too. Waits until all
 ///   have ended, and throws `CancellationError`, unless the body catches it and returns. If something failed meanwhile, the errors are thrown, and the next
 ///   await throws `CancellationError`.
@@ -27,10 +30,11 @@
 /// - Throws: ``LoopTaskGroupError``; `CancellationError` when the body ended cancelled; ``NoRunningLoopError``.
 @discardableResult
 public func withLoopTaskGroup<Success>(
-  _ body: @escaping (LoopTaskGroup) async throws -> Success
+  fileID: StaticString = #fileID, line: UInt = #line, _ body: @escaping (LoopTaskGroup) async throws -> Success
 ) async throws -> Success {
-  let wait = GroupWait(on: try EventLoop.running)
-  let task = try ownTask(isolation: #isolation) { try await body(LoopTaskGroup(wait: wait)) }
+  let site = CreationSite(fileID, line)
+  let wait = GroupWait(on: try EventLoop.running, site)
+  let task = try ownTask(isolation: #isolation, site: site) { try await body(LoopTaskGroup(wait: wait)) }
   wait.begin(task)
   do {
     try await wait.waitUntilDone()
@@ -52,7 +56,7 @@ public struct LoopTaskGroupError: Error, CustomStringConvertible {
   }
 }
 
-/// A group of tasks, within ``withLoopTaskGroup(_:)``.
+/// A group of tasks, within ``withLoopTaskGroup(fileID:line:_:)``.
 public final class LoopTaskGroup {
   private let wait: GroupWait
 
@@ -104,6 +108,10 @@ private final class GroupWait: CombinedWait, @unchecked Sendable {
   private var isCancelledByCall = false
   /// Whether the caller was asked to end when the body had ended.
   private var isAskedLate = false
+
+  override var subjectOfWait: String {
+    "the task group called at \(site): \(children.count) have not ended"
+  }
 
   override var others: [AnyFuture] { children.sorted { $0.key < $1.key }.map(\.value) }
 

@@ -3,19 +3,20 @@
 // A body in a task of its own, for the functions that take a body and wait for it. A cancel of that task sets Swift's
 // flag there, and not in the caller's task, where nobody could take it back.
 
-/// Makes a task of the running loop for a body that stays in its caller's isolation, whatever its value.
+/// Makes a task of the running loop for a body that stays in its caller's isolation, whatever its value. Its place of
+/// creation is the user's call.
 ///
 /// - Throws: ``NoRunningLoopError``.
 func ownTask<Success>(
-  isolation: (any Actor)?, _ body: @escaping () async throws -> Success
+  isolation: (any Actor)?, site: CreationSite, _ body: @escaping () async throws -> Success
 ) throws -> LoopTask<Confined<Success>> {
-  ownTask(on: try EventLoop.running, isolation: isolation, body) { Confined(value: $0) }
+  ownTask(on: try EventLoop.running, isolation: isolation, site: site, body) { Confined(value: $0) }
 }
 
 /// The same on a loop that this thread holds.
 func ownTask<Value, Success: Sendable>(
   on loop: EventLoop, name: String? = nil, isolation: (any Actor)?,
-  site: CreationSite = CreationSite(#fileID, #line), _ body: @escaping () async throws -> Value,
+  site: CreationSite, _ body: @escaping () async throws -> Value,
   as success: @escaping @Sendable (Value) -> Success
 ) -> LoopTask<Success> {
   let body = Confined(value: body)

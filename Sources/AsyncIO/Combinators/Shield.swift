@@ -17,8 +17,10 @@
 /// - Threading: Any thread, as with ``Awaitable/value``.
 /// - Throws: What `inner.value` throws.
 @discardableResult
-public func shield<A: Awaitable>(_ inner: A) async throws -> A.Success {
-  if !inner.isDone { try await MemberWait(on: inner.loop).run([inner]) }
+public func shield<A: Awaitable>(
+  _ inner: A, fileID: StaticString = #fileID, line: UInt = #line
+) async throws -> A.Success {
+  if !inner.isDone { try await ShieldWait(on: inner.loop, CreationSite(fileID, line)).run([inner]) }
   return try inner.result()
 }
 
@@ -41,7 +43,13 @@ public func shield<A: Awaitable>(_ inner: A) async throws -> A.Success {
 ///   task nothing can be: there, `Task { … }.value` waits for cleanup.
 /// - Throws: What the body throws; ``NoRunningLoopError`` when no loop runs on this thread.
 @discardableResult
-public func shield<Success>(_ body: @escaping () async throws -> Success) async throws -> Success {
-  let task = try ownTask(isolation: #isolation, body)
-  return try await shield(task).value
+public func shield<Success>(
+  fileID: StaticString = #fileID, line: UInt = #line, _ body: @escaping () async throws -> Success
+) async throws -> Success {
+  let task = try ownTask(isolation: #isolation, site: CreationSite(fileID, line), body)
+  return try await shield(task, fileID: fileID, line: line).value
+}
+
+private final class ShieldWait: MemberWait, @unchecked Sendable {
+  override var caller: String { "shield" }
 }

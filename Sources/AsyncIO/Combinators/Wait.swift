@@ -2,7 +2,7 @@
 //
 // Waiting for some of many.
 
-/// When ``wait(_:timeout:returnWhen:)`` returns.
+/// When ``wait(_:timeout:returnWhen:fileID:line:)`` returns.
 public enum WaitCondition: Sendable, Hashable {
   /// When all have ended. asyncio's `ALL_COMPLETED`.
   case allCompleted
@@ -28,13 +28,16 @@ public enum WaitCondition: Sendable, Hashable {
 ///   - timeout: How long it waits at the most; that it passes is no error. Zero or negative: a turn of the loop. `nil`,
 ///     and what is beyond 292 years: as long as it takes.
 ///   - condition: What it waits for.
+///   - fileID: With `line`, where it was called, for reports and tests that say what is waited for; leave it to its default.
+///   - line: As `fileID`.
 /// - Cancellation: Throws `CancellationError` at once; the members go on, and do not know of the caller any more.
 /// - Threading: Any thread, as with ``Awaitable/value``.
 /// - Throws: ``InvalidArgumentError`` when there are no members; ``WrongLoopError`` when they are of several loops;
 ///   ``AwaitsItselfError`` when the caller is one of them.
 /// - Complexity: O(n).
 public func wait<Member: AnyFuture>(
-  _ members: some Sequence<Member>, timeout: Duration? = nil, returnWhen condition: WaitCondition = .allCompleted
+  _ members: some Sequence<Member>, timeout: Duration? = nil, returnWhen condition: WaitCondition = .allCompleted,
+  fileID: StaticString = #fileID, line: UInt = #line
 ) async throws -> (done: Set<Member>, pending: Set<Member>) {
   var all: Set<Member> = []
   // In their order, and not in that of the hashes, which is another one in each run.
@@ -42,7 +45,7 @@ public func wait<Member: AnyFuture>(
   guard let loop = members.first?.loop else {
     throw InvalidArgumentError("wait: there are no members; give at least one future or task")
   }
-  try await ConditionWait(on: loop, condition).run(members, timeout: timeout)
+  try await ConditionWait(on: loop, condition, CreationSite(fileID, line)).run(members, timeout: timeout)
   let done = all.filter(\.isDone)
   return (done, all.subtracting(done))
 }
@@ -50,10 +53,12 @@ public func wait<Member: AnyFuture>(
 private final class ConditionWait: MemberWait, @unchecked Sendable {
   private let condition: WaitCondition
 
-  init(on loop: EventLoop, _ condition: WaitCondition) {
+  init(on loop: EventLoop, _ condition: WaitCondition, _ site: CreationSite) {
     self.condition = condition
-    super.init(on: loop)
+    super.init(on: loop, site)
   }
+
+  override var caller: String { "wait" }
 
   override func memberEnded(_ member: AnyFuture) {
     let isEnough =

@@ -15,7 +15,7 @@ import Synchronization
 /// let answer = try await waitFor(request, timeout: .seconds(5))
 /// ```
 ///
-/// For a body of code there is ``withTimeout(_:_:)-(_,()->Success)``.
+/// For a body of code there is ``withTimeout(_:fileID:line:_:)-(_,_,_,()->Success)``.
 ///
 /// - Parameters:
 ///   - awaitable: A future or a task.
@@ -93,7 +93,7 @@ final class AwaitLimit: WaitNote, @unchecked Sendable {
     hasPassed.store(true, ordering: .releasing)
     if !future.cancel(CancellationReason(.deadline)) { hasPassed.store(false, ordering: .releasing) }
     if !isOnLoop || future.isDone { return }
-    let detour = MemberWait(on: future.loop)
+    let detour = Detour(on: future.loop, future.site)
     detour.begin([future], nil)
     self.detour = detour
     if let task, task.awaited === future { task.awaitInstead(detour) }
@@ -106,4 +106,9 @@ final class AwaitLimit: WaitNote, @unchecked Sendable {
     if isOnLoop, detour?.isCancelled == true { throw CancellationError() }
     if future.isCancelled, !isAsked { throw TimeoutError() }
   }
+}
+
+/// What the caller awaits when the limit has passed.
+private final class Detour: MemberWait, @unchecked Sendable {
+  override var subjectOfWait: String { members.first?.subjectOfWait ?? super.subjectOfWait }
 }

@@ -22,6 +22,8 @@ import Synchronization
 /// - Parameters:
 ///   - limit: `nil`, and what is beyond 292 years: no limit. Zero or negative: the body is cancelled in its first
 ///     await.
+///   - fileID: With `line`, where it was called, for reports and tests that say what is waited for; leave it to its default.
+///   - line: As `fileID`.
 ///   - body: It starts in the next turn.
 /// - Cancellation: Cancels the body, and waits for its end. A cancel of the caller wins over the limit:
 ///   `CancellationError` is thrown, whichever came first, unless the body catches it and returns.
@@ -29,37 +31,42 @@ import Synchronization
 /// - Throws: ``TimeoutError``; what the body throws; ``NoRunningLoopError`` when no loop runs on this thread.
 @discardableResult
 public func withTimeout<Success>(
-  _ limit: Duration?, _ body: @escaping () async throws -> Success
+  _ limit: Duration?, fileID: StaticString = #fileID, line: UInt = #line,
+  _ body: @escaping () async throws -> Success
 ) async throws -> Success {
-  try await withTimeout(limit) { _ in try await body() }
+  try await withTimeout(limit, fileID: fileID, line: line) { _ in try await body() }
 }
 
-/// Runs a body, no longer than a limit that it may move; see ``withTimeout(_:_:)-(_,()->Success)`` for all else.
+/// Runs a body, no longer than a limit that it may move; see ``withTimeout(_:fileID:line:_:)-(_,_,_,()->Success)`` for all else.
 @discardableResult
 public func withTimeout<Success>(
-  _ limit: Duration?, _ body: @escaping (TimeLimit) async throws -> Success
+  _ limit: Duration?, fileID: StaticString = #fileID, line: UInt = #line,
+  _ body: @escaping (TimeLimit) async throws -> Success
 ) async throws -> Success {
   let now = try EventLoop.running.now
-  return try await withTimeout(until: limit.map(now.advanced(by:)), body)
+  return try await withTimeout(until: limit.map(now.advanced(by:)), fileID: fileID, line: line, body)
 }
 
 /// Runs a body until a point on the loop's clock at the latest; `nil`: no limit. See
-/// ``withTimeout(_:_:)-(_,()->Success)``.
+/// ``withTimeout(_:fileID:line:_:)-(_,_,_,()->Success)``.
 @discardableResult
 public func withTimeout<Success>(
-  until deadline: EventLoop.Instant?, _ body: @escaping () async throws -> Success
+  until deadline: EventLoop.Instant?, fileID: StaticString = #fileID, line: UInt = #line,
+  _ body: @escaping () async throws -> Success
 ) async throws -> Success {
-  try await withTimeout(until: deadline) { _ in try await body() }
+  try await withTimeout(until: deadline, fileID: fileID, line: line) { _ in try await body() }
 }
 
 /// Runs a body until a point on the loop's clock at the latest, which it may move; `nil`: no limit. See
-/// ``withTimeout(_:_:)-(_,()->Success)``.
+/// ``withTimeout(_:fileID:line:_:)-(_,_,_,()->Success)``.
 @discardableResult
 public func withTimeout<Success>(
-  until deadline: EventLoop.Instant?, _ body: @escaping (TimeLimit) async throws -> Success
+  until deadline: EventLoop.Instant?, fileID: StaticString = #fileID, line: UInt = #line,
+  _ body: @escaping (TimeLimit) async throws -> Success
 ) async throws -> Success {
-  let wait = BlockWait(on: try EventLoop.running)
-  let task = try ownTask(isolation: #isolation) { try await body(TimeLimit(wait: wait)) }
+  let site = CreationSite(fileID, line)
+  let wait = BlockWait(on: try EventLoop.running, site)
+  let task = try ownTask(isolation: #isolation, site: site) { try await body(TimeLimit(wait: wait)) }
   wait.begin([task], nil)
   wait.move(to: deadline)
   try await wait.waitUntilDone()
@@ -101,6 +108,9 @@ public struct TimeLimit: Sendable {
 /// The wait for a block's own task, which has always ended when it is over.
 final class BlockWait: MemberWait, @unchecked Sendable {
   fileprivate let isExpired = Atomic(false)
+
+  override var subjectOfWait: String { "the body of withTimeout called at \(site)" }
+
   private let nanoseconds = Atomic(Deadline.never.nanoseconds)
 
   fileprivate var deadline: EventLoop.Instant? {

@@ -38,6 +38,9 @@ public class AnyFuture: @unchecked Sendable, CustomStringConvertible {
     self.site = site
   }
 
+  /// What somebody waits for who awaits it, in a few words. The loop's thread.
+  var subjectOfWait: String { "a future made at \(site)" }
+
   // MARK: Reading
 
   /// Whether it has ended, in any of the three ways. Any thread.

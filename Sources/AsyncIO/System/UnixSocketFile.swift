@@ -64,7 +64,9 @@ extension OwnedSocket {
     do throws(SystemError) {
       try bind(to: address)
     } catch {
-      guard error.errno == .addressInUse, calls.makesFiles, UnixSocketFile.clear(address, type, calls: calls) else { throw error }
+      guard error.errno == .addressInUse, calls.makesFiles, UnixSocketFile.clear(address, type, calls: calls) else {
+        throw error
+      }
       try bind(to: address)
     }
     return calls.makesFiles ? address.unixPath.flatMap { UnixSocketFile(at: $0) } : nil

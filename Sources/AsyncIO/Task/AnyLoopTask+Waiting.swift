@@ -11,8 +11,7 @@ extension AnyLoopTask {
 
   /// What the body waits for now, in a few words. The loop's thread.
   package final var waitDescription: String {
-    if let task = awaited as? AnyLoopTask { return "task \(task.name)" }
-    if let awaited { return "a future made at \(awaited.site)" }
+    if let awaited { return awaited.subjectOfWait }
     if let waiter = unsafe waiter { return waiter.waitDescription }
     return hasStarted ? "something that is none of the loop's" : "its first turn"
   }

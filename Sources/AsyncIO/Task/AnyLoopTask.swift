@@ -55,6 +55,8 @@ public class AnyLoopTask: AnyFuture, @unchecked Sendable {
 
   final override var reportedName: String? { name }
 
+  final override var subjectOfWait: String { "task \(name)" }
+
   /// The order of creation.
   final var creationNumber: UInt64 { number }
 
