@@ -54,6 +54,20 @@ extension MemoryNetwork: SystemCalls {
     }
   }
 
+  /// Two sockets that are connected to each other, as by the loopback interface.
+  func makePair() -> (Int32, Int32) {
+    changeState { state in
+      let ends = (0..<2).map { _ in MemorySocket(family: AF_INET, type: Int32(SOCK_STREAM.rawValue)) }
+      for end in ends {
+        end.phase = .connected
+        if let any = try? SocketAddress(host: "127.0.0.1", port: 0) { end.local = try? withFreePort(any, end, &state) }
+      }
+      (ends[0].peer, ends[1].peer) = (ends[1], ends[0])
+      (ends[0].remote, ends[1].remote) = (ends[1].local, ends[0].local)
+      return (enter(ends[0], &state), enter(ends[1], &state))
+    }
+  }
+
   /// The same host, with a port that nobody has.
   private func withFreePort(
     _ address: SocketAddress, _ socket: MemorySocket, _ state: inout State

@@ -28,7 +28,7 @@ package protocol TestNetwork: AnyObject {
 /// The real one is made when somebody watches a descriptor of the kernel's, or when the loop has to wait in real time: a
 /// loop on virtual time needs none.
 package final class TestBackend: Backend {
-  package let network: (any TestNetwork)?
+  package var network: (any TestNetwork)?
   /// What a test says of the calls that are made here; `nil` for nothing.
   var script: ScriptedKernel?
   private let clock: TestClock

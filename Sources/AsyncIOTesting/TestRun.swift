@@ -16,7 +16,8 @@ package final class TestRun: @unchecked Sendable {
   private let backend: TestBackend
   private let recorder: TraceRecorder?
   private let kernel: ScriptedKernel
-  let network: MemoryNetwork?
+  /// The loop's network in memory, or one for its pairs of connections, which is made with the first of them.
+  private(set) var network: MemoryNetwork?
   private let processBefore: ProcessSnapshot?
   private var hang: LoopHangsError?
   private var ownDescriptors: Set<Int32> = []
@@ -76,6 +77,22 @@ package final class TestRun: @unchecked Sendable {
 
   /// Writes a note into the trace.
   package func note(_ text: String) { recorder?.note(text) }
+
+  // MARK: Pairs
+
+  /// Two sockets of the network in memory that are connected to each other.
+  func makeSocketPair() -> (Int32, Int32) { networkForPairs.makePair() }
+
+  /// The calls of the sockets of that network.
+  var callsOfNetwork: any SystemCalls { ScriptedCalls(base: networkForPairs, kernel: kernel) }
+
+  private var networkForPairs: MemoryNetwork {
+    if let network { return network }
+    let made = MemoryNetwork(TestLoop.Network(), seed: configuration.seed, clock: clock)
+    network = made
+    backend.network = made
+    return made
+  }
 
   // MARK: Running
 

@@ -90,7 +90,7 @@ extension ConnectError {
 
 extension Connection {
   /// Makes a connection, on the thread that holds its loop.
-  static func confined(
+  package static func confined(
     _ socket: consuming OwnedSocket, _ options: StreamOptions, _ site: CreationSite, to loop: EventLoop
   ) throws -> Connection {
     var socket = Optional(consume socket)

@@ -21,7 +21,7 @@ public struct StreamOptions: Sendable, Hashable {
   /// The defaults.
   public init() {}
 
-  func requireValid() throws(InvalidArgumentError) {
+  package func requireValid() throws(InvalidArgumentError) {
     guard limit > 0 else {
       throw InvalidArgumentError("StreamOptions.limit is \(limit); give 1 or more")
     }
