@@ -84,6 +84,16 @@ extension MemoryNetwork: SystemCalls {
     throw .addressInUse
   }
 
+  /// Gives one that sends, or connects, an address of its own, if it has none. Datagrams find their way back by it.
+  private func nameSender(_ socket: MemorySocket, _ state: inout State) throws(Errno) {
+    guard socket.local == nil && socket.family != AF_UNIX else { return }
+    let host = socket.family == AF_INET6 ? "::1" : "127.0.0.1"
+    guard let any = try? SocketAddress(host: host, port: 0) else { throw .invalidArgument }
+    let address = try withFreePort(any, socket, &state)
+    socket.local = address
+    if !socket.isStream { state.bound[endpoint(address, socket)] = socket }
+  }
+
   func listen(_ descriptor: Int32, backlog: Int32) throws(Errno) {
     try withState { state throws(Errno) in
       let socket = try socket(descriptor, state)
@@ -95,11 +105,7 @@ extension MemoryNetwork: SystemCalls {
   func connect(_ descriptor: Int32, to address: SocketAddress) throws(Errno) {
     try withState { state throws(Errno) in
       let socket = try socket(descriptor, state)
-      if socket.local == nil && socket.family != AF_UNIX {
-        let host = socket.family == AF_INET6 ? "::1" : "127.0.0.1"
-        guard let any = try? SocketAddress(host: host, port: 0) else { throw .invalidArgument }
-        socket.local = try withFreePort(any, socket, &state)
-      }
+      try nameSender(socket, &state)
       socket.remote = address
       guard socket.isStream else {
         socket.phase = .connected
@@ -248,6 +254,7 @@ extension MemoryNetwork: SystemCalls {
       let socket = try socket(descriptor, state)
       try socket.takeError()
       guard let address = address ?? socket.remote else { throw .socketNotConnected }
+      try nameSender(socket, &state)
       if bytes.count > 65_507 { throw .messageTooLong }
       // Where nobody listens, a datagram is lost.
       guard let receiver = self.socket(at: address, for: socket, state) else { return }

@@ -96,7 +96,7 @@ import Testing
   }
 
   @Test func `DG-05: a datagram that is longer than the most is flagged, and the next one is not`() throws {
-    try EventLoop.run { loop in
+    try runInMemory { loop in
       var options = DatagramOptions()
       options.maximumSize = 4
       let near = try openDatagramEndpoint(local: Self.loopback(), options: options)
@@ -158,7 +158,7 @@ import Testing
   }
 
   @Test func `DG-08: who has a peer takes no other address, and who has none needs one`() throws {
-    try EventLoop.run { loop in
+    try runInMemory { loop in
       let near = try openDatagramEndpoint(local: Self.loopback())
       let far = try openDatagramEndpoint(remote: near.localAddress)
       await #expect(throws: InvalidArgumentError.self) { try await near.send(bytes("x")) }
@@ -179,7 +179,7 @@ import Testing
 
   @Test func `DG-04, DG-09: a close ends the waits and the iteration, also from inside of it`() throws {
     let before = ProcessFacts.descriptors.count
-    try EventLoop.run { loop in
+    try runInMemory { loop in
       let near = try openDatagramEndpoint(local: Self.loopback())
       let far = try openDatagramEndpoint(remote: near.localAddress)
       for text in ["a", "b", "c", "d"] { try await far.send(bytes(text)) }
@@ -216,7 +216,7 @@ import Testing
   }
 
   @Test func `who always finds a datagram leaves the others their turns`() throws {
-    try EventLoop.run { loop in
+    try runInMemory { loop in
       let near = try openDatagramEndpoint(local: Self.loopback())
       let far = try openDatagramEndpoint(remote: near.localAddress)
       let other = Counter()

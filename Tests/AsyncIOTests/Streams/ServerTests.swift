@@ -10,7 +10,7 @@ import Testing
 
 @Suite(.oneAtATime) struct ServerTests {
   @Test func `clients share the plain state of the code around the handler`() throws {
-    try EventLoop.run { loop in
+    try runInMemory { loop in
       let served = Counter()
       let server = try await serve { connection in
         served.value += 1
@@ -27,7 +27,7 @@ import Testing
   }
 
   @Test func `what a handler wrote is flushed when it returns, and then its connection is closed`() throws {
-    try EventLoop.run { loop in
+    try runInMemory { loop in
       let text = String(repeating: "x", count: 1_000_000)
       let server = try await serve { connection in try connection.writer.writeNow(text) }
       #expect(try await exchange(with: server.address).count == text.count)
@@ -37,7 +37,7 @@ import Testing
   }
 
   @Test func `SV-05: options that cannot be are refused`() throws {
-    try EventLoop.run { loop in
+    try runInMemory { loop in
       for change in [
         { $0.backlog = 0 }, { $0.maximumConnections = 0 }, { $0.stream.limit = 0 },
         { $0.flushLimit = .nanoseconds(-1) },
@@ -85,7 +85,7 @@ import Testing
   }
 
   @Test func `SV-06: a server that ends each client at once harms none`() throws {
-    try EventLoop.run { loop in
+    try runInMemory { loop in
       let server = try await serve { connection in connection.close() }
       for _ in 0..<50 { #expect(try await exchange(with: server.address) == "") }
       server.close()
@@ -95,7 +95,7 @@ import Testing
   }
 
   @Test func `SV-07: what a client sends before its end arrives`() throws {
-    try EventLoop.run { loop in
+    try runInMemory { loop in
       let heard = Log()
       let server = try await serve { connection in
         heard.add(String(decoding: try await connection.reader.read(), as: UTF8.self))
@@ -107,7 +107,7 @@ import Testing
   }
 
   @Test func `SV-12, SV-13: a closed server takes nobody, keeps its clients, and has ended after the last`() throws {
-    try EventLoop.run { loop in
+    try runInMemory { loop in
       let server = try await serve { connection in try await echo(connection) }
       let client = try await openConnection(to: server.address)
       try await client.writer.write("a")
@@ -188,7 +188,7 @@ import Testing
   }
 
   @Test func `SV-15: clients that finish within the grace are not interrupted`() throws {
-    try EventLoop.run { loop in
+    try runInMemory { loop in
       let log = Log()
       let server = try await serve { connection in
         try await sleep(for: .milliseconds(20))
@@ -205,7 +205,7 @@ import Testing
   }
 
   @Test func `SV-15: after the grace the handlers are cancelled, and may clean up`() throws {
-    try EventLoop.run { loop in
+    try runInMemory { loop in
       let server = try await serve { connection in
         do {
           try await sleep(for: .seconds(3_600))
@@ -224,7 +224,7 @@ import Testing
   }
 
   @Test func `SV-15: those that do not listen to that have their connections aborted`() throws {
-    try EventLoop.run { loop in
+    try runInMemory { loop in
       let ended = Log()
       let server = try await serve { connection in
         for _ in 0..<2 { try? await sleep(for: .seconds(3_600)) }
@@ -244,7 +244,7 @@ import Testing
   }
 
   @Test func `SV-15: aborting ends all at once`() throws {
-    try EventLoop.run { loop in
+    try runInMemory { loop in
       let server = try await serve { connection in try await echo(connection) }
       var clients: [Connection] = []
       for _ in 0..<10 { clients.append(try await openConnection(to: server.address)) }
@@ -260,7 +260,7 @@ import Testing
   }
 
   @Test func `SV-16: serving for ever ends with the close, or by a cancel, which closes; and not twice`() throws {
-    try EventLoop.run { loop in
+    try runInMemory { loop in
       let server = try await serve { _ in }
       let serving = loop.createTask { try await server.serveForever() }
       try await turns(2)
@@ -279,7 +279,7 @@ import Testing
   }
 
   @Test func `SV-17: a handler that fails is reported once, one that is cancelled is not; both are closed`() throws {
-    try EventLoop.run { loop in
+    try runInMemory { loop in
       let reports = Reports(of: loop)
       let server = try await serve { connection in
         let line = try await connection.reader.readLine()
@@ -321,7 +321,7 @@ import Testing
   }
 
   @Test func `a handler of another actor is refused`() throws {
-    try EventLoop.run { loop in
+    try runInMemory { loop in
       await #expect(throws: InvalidArgumentError.self) { try await serve { @MainActor _ in } }
     }
   }

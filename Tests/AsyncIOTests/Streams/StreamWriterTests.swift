@@ -9,12 +9,12 @@ import Testing
 @testable import AsyncIO
 
 @Suite(.oneAtATime) struct StreamWriterTests {
-  /// Runs a loop with a connection over a script, and closes it.
+  /// Runs loops on virtual time, in FIFO order and over seeds, with a connection over a script, and closes it.
   private func withScript(
     _ sending: [ScriptedSocket.Answer], low: Int = 16_384, high: Int = 65_536,
     _ body: @escaping @Sendable (isolated EventLoop, Connection, ScriptedSocket) async throws -> Void
   ) throws {
-    try EventLoop.run { loop in
+    try runVirtually { loop in
       let socket = ScriptedSocket(sending: sending)
       let (connection, pair) = try loop.scripted(socket, options: StreamOptions(low: low, high: high))
       defer { withExtendedLifetime(pair) { connection.abort() } }

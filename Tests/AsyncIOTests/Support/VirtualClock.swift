@@ -31,11 +31,12 @@ final class VirtualClock: LoopClock {
 @discardableResult
 func runVirtually<T: Sendable>(
   _ configuration: EventLoop.Configuration = .init(), grace: Duration? = nil,
-  mayLeave: Bool = false,
+  network: TestLoop.Network? = nil, mayLeave: Bool = false,
   _ body: @escaping @Sendable (isolated EventLoop) async throws -> T
 ) throws -> T {
   var test = TestLoop.Configuration(leaks: mayLeave ? .off : .afterShutdown)
   test.loop = configuration
+  test.network = network
   test.shutdownGrace = grace
   test.patience = .milliseconds(100)
   test.isTraced = false
@@ -44,6 +45,17 @@ func runVirtually<T: Sendable>(
   // Where the test chose an order itself, it is that.
   if configuration.seams.batchOrder == .fifo { try run(test, seeds: Schedules.seeds, body) }
   return value
+}
+
+/// The same, with sockets in memory: for tests of what is done with a connection, and not of the kernel.
+@discardableResult
+func runInMemory<T: Sendable>(
+  latency: ClosedRange<Duration> = .milliseconds(1) ... .milliseconds(1), mayLeave: Bool = false,
+  _ body: @escaping @Sendable (isolated EventLoop) async throws -> T
+) throws -> T {
+  var network = TestLoop.Network()
+  network.latency = latency
+  return try runVirtually(network: network, mayLeave: mayLeave, body)
 }
 
 private func run<T: Sendable>(

@@ -199,6 +199,22 @@ import Testing
     }
   }
 
+  @Test func `DG-01: a datagram is answered, though its sender was bound to nothing`() throws {
+    try TestLoop.run(seeds: 0..<10, .network()) { _ in
+      let server = try openDatagramEndpoint(local: SocketAddress(host: "127.0.0.1", port: 7_000))
+      let client = try openDatagramEndpoint(remote: server.localAddress)
+      defer {
+        server.close()
+        client.close()
+      }
+      try await client.send([1, 2])
+      let question = try await server.receive()
+      #expect(question.sender == client.localAddress)
+      try await server.send(question.bytes + [3], to: question.sender)
+      #expect(try await client.receive() == Datagram(bytes: [1, 2, 3], sender: server.localAddress))
+    }
+  }
+
   @Test func `where nobody listens, connecting is refused; and a port is taken once`() throws {
     try TestLoop.run(.network()) { loop in
       let client = try Plain(on: loop)
