@@ -7,8 +7,6 @@
 #ifndef CLINUX_SHIM_H
 #define CLINUX_SHIM_H
 
-#include <sched.h>
-
 // eventfd(2): a counter behind a descriptor. The flags are those of sys/eventfd.h.
 int eventfd(unsigned int initial, int flags);
 enum { CLINUX_EFD_CLOEXEC = 02000000, CLINUX_EFD_NONBLOCK = 00004000 };
@@ -62,9 +60,9 @@ static inline char *_Nullable *_Nullable clinux_environ(void) {
 
 // sched_getaffinity(2): how many processors the calling thread may run on, of 65,536 at most; 0 when it cannot be asked.
 static inline int clinux_usable_processors(void) {
-  extern int sched_getaffinity(int, __SIZE_TYPE__, cpu_set_t *);
+  extern int sched_getaffinity(int, __SIZE_TYPE__, void *_Nonnull);
   unsigned long set[8192 / sizeof(unsigned long)] = {0};
-  if (sched_getaffinity(0, sizeof set, (cpu_set_t *)set) != 0) return 0;
+  if (sched_getaffinity(0, sizeof set, set) != 0) return 0;
   int count = 0;
   for (unsigned long place = 0; place < sizeof set / sizeof set[0]; ++place) count += __builtin_popcountl(set[place]);
   return count;
