@@ -54,7 +54,7 @@ struct ThreadLimits: Sendable {
   let blocking: Int
   let lookUps: Int
 
-  static let usual = min(32, Processors.usable + 4)
+  static var usual: Int { min(32, Processors.usable + 4) }
 }
 
 /// The places where a test takes over. `nil` is the real thing.

@@ -8,9 +8,16 @@ package protocol LoopDependent: AnyObject {
   /// users.
   func loopIsClosing()
 
+  /// The loop is about to be closed, and runs on for what is under way. Called on the loop's thread, once.
+  func loopIsEnding()
+
   /// What somebody has opened by it and not closed, for a test that names what is left; `nil` for what is nobody's to
   /// close.
   var openThing: OpenThing? { get }
+}
+
+extension LoopDependent {
+  package func loopIsEnding() {}
 }
 
 /// Something that is open, and has to be closed by whoever opened it.
@@ -45,6 +52,11 @@ extension EventLoop {
 
   /// What is open, in the order of its opening.
   package var openThings: [OpenThing] { dependents.values.compactMap(\.openThing) }
+
+  /// Lets nothing new begin.
+  package func endDependents() {
+    for dependent in dependents.values { dependent.loopIsEnding() }
+  }
 
   func releaseDependents() {
     for dependent in dependents.values { dependent.loopIsClosing() }

@@ -10,8 +10,8 @@ extension EventLoop {
   ///
   /// The descriptor stays the caller's: remove the reader before you close it, or call ``descriptorWillClose(_:)``. It
   /// should be non-blocking, since another reader may have been faster; in debug mode a socket has to be. A reader that
-  /// was there before is replaced; when this throws it stays, if its descriptor is what it was. A callback that throws is
-  /// reported, and stays.
+  /// was there before is replaced; when this throws it stays, if its descriptor is what it was, and the kernel has still
+  /// room for it. A callback that throws is reported, and stays.
   ///
   /// - Throws: ``SystemError``: `EBADF` for what is no open descriptor, `EPERM` for one that is always ready (a regular
   ///   file, `/dev/null`), which epoll does not take. ``InvalidArgumentError`` in debug mode, for a socket that blocks.

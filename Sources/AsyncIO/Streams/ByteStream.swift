@@ -202,11 +202,12 @@ import SystemPackage
         $0.reportException(
           ExceptionContext(
             .connectionNotClosed,
-            "a stream was released without close() or abort(); it is closed, when what is queued was sent",
+            "a stream was released without close() or abort(); it is closed now",
             creationSite: $0.debug ? "\(site)" : nil))
       }
     }
-    close()
+    // At once, whatever is queued: nobody is left who could end a stream whose peer does not read.
+    end(nil)
   }
 
   // MARK: Addresses

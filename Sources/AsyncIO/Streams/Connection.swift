@@ -12,7 +12,8 @@
 /// ```
 ///
 /// It belongs to the code of its loop, as all that is not `Sendable` does, and needs no lock. One task may read while
-/// others write. It has to be ended with ``close()`` or ``abort()``: one that is released before is reported, and closed when what is queued was sent.
+/// others write. It has to be ended with ``close()`` or ``abort()``: one that is released before is reported, and
+/// closed at once: what is queued is lost.
 ///
 /// The peer may end its side and go on reading: the reader is at its end then, and the writer works on.
 public final class Connection {

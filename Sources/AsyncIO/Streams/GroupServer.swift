@@ -54,6 +54,9 @@ public final class GroupServer: Sendable {
             try await share.thread.run { _ in try await body(share.server) }
           } catch is LoopClosedError {
             // With its loop the server was closed, and its clients are gone.
+          } catch is CancellationError where !Task.isCancelled {
+            // The loop is ending, and its clients with it.
+            await share.thread.waitUntilEnded()
           }
         }
       }

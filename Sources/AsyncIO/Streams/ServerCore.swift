@@ -24,6 +24,8 @@ final class ServerCore: LoopDependent, @unchecked Sendable {
   private var listeners: [Listener] = []
   private(set) var clients = IdentityMap<Client>()
   private(set) var isClosed = false
+  /// Whether the loop runs only for the clients that are here.
+  private var isEnding = false
   private let closing = WaitQueue()
   private let emptying = WaitQueue()
   private let shortage = AcceptShortage()
@@ -42,7 +44,7 @@ final class ServerCore: LoopDependent, @unchecked Sendable {
     for socket in sockets { addresses.append(try socket.localAddress) }
     self.addresses = addresses
     for socket in sockets {
-      listeners.append(try Listener(socket, atMost: min(options.backlog + 1, Listener.batch), of: self, on: loop))
+      listeners.append(try Listener(socket, atMost: min(options.backlog, Listener.batch - 1) + 1, of: self, on: loop))
     }
     loop.hold(self)
   }
@@ -51,7 +53,7 @@ final class ServerCore: LoopDependent, @unchecked Sendable {
 
   /// Whether a client is to be taken now.
   var isAccepting: Bool {
-    !isClosed && !shortage.isWaiting && clients.count < options.maximumConnections ?? .max
+    !isClosed && !isEnding && !shortage.isWaiting && clients.count < options.maximumConnections ?? .max
   }
 
   /// Gives a client a task of its own.
@@ -85,21 +87,27 @@ final class ServerCore: LoopDependent, @unchecked Sendable {
     try await close(connection)
   }
 
-  /// Closes a client's connection when what was written is sent; or resets it, when that takes too long.
+  /// Closes a client's connection when what was written is sent; or resets it, when the client takes nothing of that for
+  /// too long.
   ///
   /// The first cancel does not end the flush: those who ask for it, as ``closeClients(grace:)`` and the end of
-  /// `EventLoop.run`, wait for the task, and a client that reads is to get all. It has the same time as ever.
+  /// `EventLoop.run`, wait for the task, and a client that reads is to get all.
   ///
   /// - Throws: Why that failed. It is the client's business alone.
   private func close(_ connection: Connection) async throws {
     connection.close()
-    if connection.stream.life == .closed { return }
-    let deadline = connection.stream.deadline(after: options.flushLimit)
+    let stream = connection.stream
+    var isAsked = false
     do {
-      do {
-        try await connection.stream.untilClosed(by: deadline)
-      } catch is CancellationError {
-        try await connection.stream.untilClosed(by: deadline)
+      while stream.life != .closed {
+        let left = stream.queue.count
+        do {
+          return try await stream.untilClosed(by: stream.deadline(after: options.flushLimit))
+        } catch is TimeoutError where stream.queue.count < left {
+          continue
+        } catch is CancellationError where !isAsked && !loop.isClosing {
+          isAsked = true
+        }
       }
     } catch {
       connection.abort()
@@ -145,6 +153,11 @@ final class ServerCore: LoopDependent, @unchecked Sendable {
   }
 
   // MARK: The end
+
+  func loopIsEnding() {
+    isEnding = true
+    loop.assumeIsolated { updateInterest(on: $0) }
+  }
 
   func loopIsClosing() { close() }
 

@@ -27,9 +27,10 @@ public struct ServerOptions: Sendable {
   /// When the kernel asks a silent client whether it is there still; `nil`, as at first: never.
   public var keepAlive: KeepAlive?
 
-  /// How long a client may take, after its handler has ended, to read what was written to it. Then its connection is
-  /// aborted, so it gets a reset, and its place is free. Zero: no longer than until the next turn. At first 30 seconds;
-  /// `nil`: as long as it takes, which a client that never reads makes for ever.
+  /// How long a client may take nothing of what was written to it, after its handler has ended. Then its connection is
+  /// aborted, so it gets a reset, and its place is free; one that goes on reading gets all. It is looked at once in that
+  /// time, so it may be up to twice as long. Zero: no longer than until the next turn. At first 30 seconds; `nil`: as
+  /// long as it takes, which a client that never reads makes for ever.
   public var flushLimit: Duration? = .seconds(30)
 
   /// How much the connections keep in memory.

@@ -113,6 +113,7 @@ extension EventLoop {
     let areTasksLeft = try whileIdle { loop in
       let tasks = loop.allTasks
       for task in tasks { task.cancel(CancellationReason(.shutdown)) }
+      loop.endDependents()
       return loop.stops(after: tasks, noLaterThan: limit)
     }
     if areTasksLeft { try runTurns() }

@@ -89,15 +89,23 @@ import Testing
     }
   }
 
-  @Test func `SW-11, SW-21: what is queued on a connection that is dropped is sent, and then the end`() throws {
+  @Test func `SW-11, SW-21: what is queued is sent while a half is held, and lost with a connection that is dropped`()
+    throws
+  {
     var configuration = TestLoop.Configuration()
     configuration.network = TestLoop.Network()
     try TestLoop.run(configuration) { loop in
       let reports = Reports(of: loop)
+      var losses = 0
       let server = try await serve { connection in
         try await sleep(for: .seconds(5))
-        let count = try await connection.reader.read().count
-        try await connection.writer.write("\(count)")
+        do {
+          let count = try await connection.reader.read().count
+          try await connection.writer.write("\(count)")
+        } catch {
+          losses += 1
+          throw error
+        }
       }
       let address = server.address
       for keepsHalf in [false, true] {
@@ -113,6 +121,7 @@ import Testing
       try await loop.waitAllTasksBlocked()
       server.close()
       try await server.waitClosed()
+      #expect(losses == 1)
       #expect(reports.kinds == [.connectionNotClosed])
     }
   }

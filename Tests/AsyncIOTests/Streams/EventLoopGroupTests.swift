@@ -17,6 +17,17 @@ import Testing
     server.close()
   }
 
+  @Test func `SV-13: who waits for its end while the group is shut down is told of that`() async throws {
+    let group = try EventLoopGroup.start(loops: 2)
+    let server = try await group.startServer(host: "127.0.0.1", port: 0) { connection, _ in try await echo(connection) }
+    async let end: Void = server.waitClosed()
+    for thread in group.threads {
+      while try await thread.run({ loop in loop.allTasks.count }) < 2 { await Task.yield() }
+    }
+    await group.shutdown()
+    try await end
+  }
+
   @Test func `loops come in turn, and a loop of the group is its own choice`() async throws {
     let group = try EventLoopGroup.start(loops: 3, name: "test-group")
     #expect(group.loops.count == 3)

@@ -88,12 +88,15 @@ final class ClientConnection {
     } while session.isHeldBack
   }
 
+  /// Those who listen may be silent, and take what they hear at their leisure; how much may wait for them has a limit.
+  private var idleLimit: Duration? { session.subscriptions.isEmpty ? limits.idle : nil }
+
   /// Waits until there is room for more replies, as long as the client takes some.
   private func drain() async throws {
     while true {
       let queued = connection.writer.queuedCount
       do {
-        return try await connection.writer.drain(timeout: limits.idle)
+        return try await connection.writer.drain(timeout: idleLimit)
       } catch is TimeoutError where connection.writer.queuedCount < queued {
         continue
       }
@@ -102,11 +105,10 @@ final class ClientConnection {
 
   /// Waits until the client has sent more, as long as it takes some of its replies, if it is not silent for too long.
   private func fill() async throws -> Bool {
-    let limit = session.subscriptions.isEmpty ? limits.idle : nil
     while true {
       let queued = connection.writer.queuedCount
       do {
-        return try await connection.reader.fill(timeout: limit)
+        return try await connection.reader.fill(timeout: idleLimit)
       } catch is TimeoutError where connection.writer.queuedCount < queued {
         continue
       }
