@@ -79,8 +79,8 @@ package struct ProcessSnapshot: Sendable {
     EventLoop.makeWhatTheProcessKeeps()
     startSymbolizer()
     let isDone = DispatchSemaphore(value: 0)
-    // What is due already needs no timer.
-    let soon = DispatchTimeInterval.milliseconds(2)
+    // What is due already needs no timer, and would be that where this thread is held up for so long.
+    let soon = DispatchTimeInterval.milliseconds(100)
     DispatchQueue.global().asyncAfter(deadline: .now() + soon) { isDone.signal() }
     DispatchQueue.global().asyncAfter(wallDeadline: .now() + soon) { isDone.signal() }
     // If all threads of the pool are busy, what is made late may be taken for a leak; nobody hangs.
