@@ -100,34 +100,35 @@ package final class TestRun: @unchecked Sendable {
   package func run<Success: Sendable>(
     _ body: @escaping @Sendable (isolated EventLoop) async throws -> Success
   ) -> Result<Success, any Error> {
-    let task: LoopTask<Success>
-    do {
-      task = try loop.makeMainTask(body)
-    } catch {
-      loop.closeNow()
-      return .failure(error)
-    }
-    clock.isArmed = true
-    return finish(task, Result { try loop.run(until: task, interruptible: false) })
+    begin(body).flatMap(runToEnd)
   }
 
   /// Runs a body on a thread of its own. Its task is made here, so that it has this one's task-locals.
   package func runOnThread<Success: Sendable>(
     _ body: @escaping @Sendable (isolated EventLoop) async throws -> Success
   ) async -> Result<Success, any Error> {
-    let task: LoopTask<Success>
-    do {
-      task = try loop.makeMainTask(body)
-    } catch {
-      loop.closeNow()
-      return .failure(error)
+    switch begin(body) {
+    case .failure(let error): .failure(error)
+    case .success(let task):
+      await withTaskCancellationHandler {
+        await Self.onThread { [self] in runToEnd(task) }
+      } onCancel: {
+        task.cancel()
+      }
     }
-    clock.isArmed = true
-    return await withTaskCancellationHandler {
-      await Self.onThread { [self] in finish(task, Result { try loop.run(until: task, interruptible: false) }) }
-    } onCancel: {
-      task.cancel()
-    }
+  }
+
+  /// Makes the body's task. A loop that refuses it is closed.
+  private func begin<Success: Sendable>(
+    _ body: @escaping @Sendable (isolated EventLoop) async throws -> Success
+  ) -> Result<LoopTask<Success>, any Error> {
+    let task = Result { try loop.makeMainTask(body) }
+    if case .failure = task { loop.closeNow() } else { clock.isArmed = true }
+    return task
+  }
+
+  private func runToEnd<Success: Sendable>(_ task: LoopTask<Success>) -> Result<Success, any Error> {
+    finish(task, Result { try loop.run(until: task, interruptible: false) })
   }
 
   private static func onThread<T: Sendable>(_ body: @escaping @Sendable () -> T) async -> T {
