@@ -83,7 +83,7 @@ final class ClientConnection {
     repeat {
       let isLong = connection.reader.bufferedCount > Self.longBatch
       try connection.reader.consume { session.receive($0, on: loop) }
-      if try !send() { try await drain() }
+      if try !send() { try await whileItTakes { try await connection.writer.drain(timeout: $0) } }
       if isLong { try await sleep(for: .zero) }
     } while session.isHeldBack
   }
@@ -91,24 +91,12 @@ final class ClientConnection {
   /// Those who listen may be silent, and take what they hear at their leisure; how much may wait for them has a limit.
   private var idleLimit: Duration? { session.subscriptions.isEmpty ? limits.idle : nil }
 
-  /// Waits until there is room for more replies, as long as the client takes some.
-  private func drain() async throws {
+  /// Waits for the client, which is not idle as long as it takes some of its replies.
+  private func whileItTakes<Result>(_ wait: (_ limit: Duration?) async throws -> Result) async throws -> Result {
     while true {
       let queued = connection.writer.queuedCount
       do {
-        return try await connection.writer.drain(timeout: idleLimit)
-      } catch is TimeoutError where connection.writer.queuedCount < queued {
-        continue
-      }
-    }
-  }
-
-  /// Waits until the client has sent more, as long as it takes some of its replies, if it is not silent for too long.
-  private func fill() async throws -> Bool {
-    while true {
-      let queued = connection.writer.queuedCount
-      do {
-        return try await connection.reader.fill(timeout: idleLimit)
+        return try await wait(idleLimit)
       } catch is TimeoutError where connection.writer.queuedCount < queued {
         continue
       }
@@ -119,7 +107,9 @@ final class ClientConnection {
   ///
   /// - Returns: `false` when the client has ended its side.
   private func hasMore(on loop: isolated EventLoop) async throws -> Bool {
-    guard let waiter = session.waiter else { return try await fill() }
+    guard let waiter = session.waiter else {
+      return try await whileItTakes { try await connection.reader.fill(timeout: $0) }
+    }
     // The client may go before it is served, or send on: its reader keeps that.
     let reading = loop.createTask { [connection] in while try await connection.reader.fill() {} }
     defer { reading.cancel() }
