@@ -41,11 +41,15 @@ extension Contender {
   }
 }
 
-/// Runs a program, and returns what it writes.
-private func run(_ path: String, _ arguments: [String], quietly: Bool = false) throws -> String {
+/// Starts a program.
+///
+/// - Returns: The process, and the end of the pipe to which it writes; whoever calls waits for the one, and closes the
+///   other.
+func startProgram(
+  _ path: String, _ arguments: [String], quietly: Bool = false
+) throws -> (process: pid_t, output: Int32) {
   var ends: [Int32] = [-1, -1]
   guard pipe(&ends) == 0 else { throw MeasurementFailed(description: "pipe failed: errno \(errno)") }
-  defer { close(ends[0]) }
   var actions = posix_spawn_file_actions_t()
   posix_spawn_file_actions_init(&actions)
   defer { posix_spawn_file_actions_destroy(&actions) }
@@ -57,14 +61,24 @@ private func run(_ path: String, _ arguments: [String], quietly: Bool = false) t
   var process = pid_t()
   let failure = posix_spawn(&process, path, &actions, nil, &words, environ)
   close(ends[1])
-  guard failure == 0 else { throw MeasurementFailed(description: "\(path) did not start: errno \(failure)") }
-  let output = textUntilEnd(of: ends[0])
+  guard failure == 0 else {
+    close(ends[0])
+    throw MeasurementFailed(description: "\(path) did not start: errno \(failure)")
+  }
+  return (process, ends[0])
+}
+
+/// Runs a program, and returns what it writes.
+private func run(_ path: String, _ arguments: [String], quietly: Bool = false) throws -> String {
+  let (process, output) = try startProgram(path, arguments, quietly: quietly)
+  defer { close(output) }
+  let text = textUntilEnd(of: output)
   var status: Int32 = 0
   while waitpid(process, &status, 0) < 0 && errno == EINTR {}
   guard status == 0 else {
     throw MeasurementFailed(description: "\(arguments.joined(separator: " ")): ended with status \(status)")
   }
-  return output
+  return text
 }
 
 private func textUntilEnd(of descriptor: Int32) -> String {

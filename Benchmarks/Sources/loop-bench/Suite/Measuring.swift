@@ -67,9 +67,9 @@ func peakMemoryKiB() -> Int {
     .flatMap { line in Int(line.filter(\.isNumber)) } ?? 0
 }
 
-/// The memory that this process has now.
-func residentBytes() -> Int {
-  let pages = textOfFile("/proc/self/statm").split(separator: " ").dropFirst().first
+/// The memory that a process has now; this one, where none is named.
+func residentBytes(of process: String = "self") -> Int {
+  let pages = textOfFile("/proc/\(process)/statm").split(separator: " ").dropFirst().first
   return (pages.flatMap { Int($0) } ?? 0) * sysconf(Int32(_SC_PAGESIZE))
 }
 
