@@ -19,7 +19,7 @@ import Testing
       let growth = ProcessFacts.residentKilobytes - before
       #expect(!hasTurned)
       // The smallest allocation for each would be 3,000 times 2.
-      #expect(growth < 3_000, "\(growth) KiB for \(count) locks")
+      if !ProcessFacts.keepsFreedMemory { #expect(growth < 3_000, "\(growth) KiB for \(count) locks") }
       for lock in locks { try lock.release() }
     }
   }
