@@ -67,8 +67,9 @@ let package = Package(
       path: "Sources/Examples/mini-redis", swiftSettings: strict + [.enableExperimentalFeature("Lifetimes")]),
     // What tests start to see a loop on a main thread: that of the tests themselves is not theirs. No product.
     .executableTarget(
-      name: "main-thread-program", dependencies: ["AsyncIO"], path: "Tests/main-thread-program",
-      swiftSettings: strict),
+      name: "main-thread-program",
+      dependencies: ["AsyncIO", "AsyncIOTesting", .product(name: "SystemPackage", package: "swift-system")],
+      path: "Tests/main-thread-program", swiftSettings: strict),
     .testTarget(
       name: "AsyncIOTests",
       dependencies: [

@@ -51,14 +51,15 @@ package final class TestBackend: Backend {
   package func watch(
     _ descriptor: FileDescriptor, for readiness: Readiness, isOwned: Bool, notice: @escaping () -> Void
   ) throws(SystemError) -> any Watch {
-    let isOfLoop = kernel == nil && records.isEmpty
-    // A loop that could not be made would be no loop under test.
+    let isFirst = kernel == nil && records.isEmpty
+    let isOfLoop = isFirst || descriptor == EventLoop.mainQueueDescriptor
+    // What a loop needs to run at all is no part of the test.
     if !isOfLoop { try script?.checkWatch() }
     let record = TestWatch.Record(descriptor.rawValue, readiness, isOwned: isOwned, isOfLoop: isOfLoop, notice)
     if let network, network.owns(descriptor.rawValue) {
       record.isOfTheKernel = false
       record.watch = try network.watch(descriptor.rawValue, for: readiness, notice: notice)
-    } else if isOfLoop {
+    } else if isFirst {
       early.append(record)
     } else {
       try record.start(on: try real())
@@ -84,6 +85,7 @@ package final class TestBackend: Backend {
   }
 
   package func wait(_ limit: WaitLimit) {
+    clock.keepLimitOfRealTime()
     if let script {
       // What was ready still is: the next wait is to find it before time passes.
       let isEarly = script.endsWaitEarly() || script.hasFalseReadiness && tellFalsely(script)
@@ -151,7 +153,7 @@ private final class TestWatch: Watch {
     var isPaused = false
     var hasEnded = false
     var watch: (any Watch)?
-    /// Whether it is the loop's own, for other threads.
+    /// Whether it is the loop's own: for other threads, or for the main queue.
     let isOfLoop: Bool
     let notice: () -> Void
     private let isOwned: Bool

@@ -4,8 +4,10 @@
 // `done` when all was as it should be.
 
 import AsyncIO
+import AsyncIOTesting
 import Dispatch
 import Glibc
+import SystemPackage
 
 @main struct MainThreadProgram {
   static func main() throws {
@@ -21,6 +23,8 @@ import Glibc
     case "swallow": try swallow()
     case "two-interrupts": try twoInterrupts()
     case "own-handler": try ownHandler()
+    case "other-loops-handler": try otherLoopsHandler()
+    case "sweep": try sweep()
     case let scene?:
       guard let play = ForkScenes.all[scene] else { exit(64) }
       try play()
@@ -55,6 +59,12 @@ import Glibc
       }
       check(try await future.value == 7)
     }
+  }
+
+  /// The loop's watch of the main queue is none of the calls that a sweep makes to fail.
+  private static func sweep() throws {
+    let fault = TestLoop.Fault(.watch, error: .noMemory)
+    check(try !TestLoop.run(failing: fault) { _ in check(await MainState.shared.add(1) == 2) })
   }
 
   /// A second run on the main thread serves it again.
@@ -155,6 +165,33 @@ import Glibc
       try await sleep(for: .milliseconds(50))
     }
     check(!sigintIsDefault())
+  }
+
+  /// Where another loop handles it, that one is told each time, and the body goes on.
+  private static func otherLoopsHandler() throws {
+    try EventLoop.run { loop in
+      let thread = try LoopThread.start()
+      try await thread.run { loop in
+        let arrivals = loop.createFuture(of: Void.self)
+        var count = 0
+        try loop.addSignalHandler(SIGINT) {
+          count += 1
+          if count == 1 { kill(getpid(), SIGINT) } else { try arrivals.setResult(()) }
+        }
+        kill(getpid(), SIGINT)
+        try await arrivals.value
+        loop.removeSignalHandler(SIGINT)
+      }
+      await thread.shutdown()
+      // Nobody else handles it now.
+      loop.callSoon { kill(getpid(), SIGINT) }
+      check((try? await sleep(for: .seconds(3_600))) == nil)
+      check(sigintIsDefault())
+      // From now on somebody does.
+      try loop.addSignalHandler(SIGINT) {}
+      check(!sigintIsDefault())
+    }
+    check(sigintIsDefault())
   }
 
   private static func sigintIsDefault() -> Bool {

@@ -4,9 +4,18 @@
 
 import CLinux
 import Dispatch
-import SystemPackage
+import Synchronization
+package import SystemPackage
 
 extension EventLoop {
+  private static let knownMainQueueDescriptor = Atomic<Int32>(-1)
+
+  /// What becomes readable for the main queue; `nil` while no loop has served it.
+  package static var mainQueueDescriptor: FileDescriptor? {
+    let number = knownMainQueueDescriptor.load(ordering: .relaxed)
+    return number < 0 ? nil : FileDescriptor(rawValue: number)
+  }
+
   /// Watches the main queue while the loop runs on the main thread.
   ///
   /// Without this, a program whose main thread is the loop's would hang at its first hop to the main actor. Each notice
@@ -17,6 +26,7 @@ extension EventLoop {
     _ = DispatchQueue.main
     // SAFETY: on the main thread, as both calls ask for.
     let descriptor = FileDescriptor(rawValue: _dispatch_get_main_queue_port_4CF())
+    Self.knownMainQueueDescriptor.store(descriptor.rawValue, ordering: .relaxed)
     mainQueueWatch = try? watch(descriptor, .readable) {
       // libdispatch rings the eventfd, and leaves it to the run loop to take the rings back.
       WakeUpDescriptor.drain(descriptor.rawValue)

@@ -43,7 +43,7 @@ extension EventLoop {
     }
   }
 
-  /// A handler that is told of a signal only when nobody else of this loop is.
+  /// A handler that is told of a signal only when nobody else is, on whatever loop.
   func addFallbackSignalHandler(_ signal: Int32, _ callback: @escaping () throws -> Void) throws {
     try addSignalHandler(SignalKey(signal), SignalHandler(callback, isFallback: true))
   }
@@ -86,7 +86,7 @@ extension EventLoop {
       let count = SignalDelivery.count(of: key.signal)
       guard count != handler.seen else { continue }
       signals.note(count, of: key)
-      if handler.isFallback && all.contains(where: { $0.key.signal == key.signal && $0.key != key }) { continue }
+      if handler.isFallback && SignalDelivery.isHandled(key.signal) { continue }
       callSoon { try self.signals.handlers[key]?.callback() }
     }
   }
@@ -112,7 +112,8 @@ struct SignalHandlers: ~Copyable {
     var handler = handler
     // A signal that has come, and was not told yet, is told to the one that takes the place.
     handler.seen = replaced?.seen ?? SignalDelivery.count(of: key.signal)
-    if replaced == nil { try SignalDelivery.add(key.signal) }
+    try SignalDelivery.add(key.signal, isFallback: handler.isFallback)
+    if let replaced { SignalDelivery.remove(key.signal, isFallback: replaced.isFallback) }
     handlers[key] = handler
     return replaced
   }
@@ -123,7 +124,7 @@ struct SignalHandlers: ~Copyable {
   /// - Returns: The handler that was there.
   mutating func remove(_ key: SignalKey) -> SignalHandler? {
     guard let removed = handlers.removeValue(forKey: key) else { return nil }
-    SignalDelivery.remove(key.signal)
+    SignalDelivery.remove(key.signal, isFallback: removed.isFallback)
     if handlers.isEmpty {
       arrivals?.end()
       arrivals = nil
@@ -132,7 +133,7 @@ struct SignalHandlers: ~Copyable {
   }
 
   deinit {
-    for key in handlers.keys { SignalDelivery.remove(key.signal) }
+    for (key, handler) in handlers { SignalDelivery.remove(key.signal, isFallback: handler.isFallback) }
   }
 }
 

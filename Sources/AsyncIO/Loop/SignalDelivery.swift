@@ -42,6 +42,10 @@ enum SignalDelivery {
   /// The loops' interest in signals, and what the process did with each before.
   @safe private struct Installed {
     var users = 0
+    /// Those among them that are told only when nobody else is.
+    var fallbacks = 0
+    /// Whether the next one ends the process, as if nobody handled it.
+    var isSuspended = false
     var previous = sigaction()
   }
   private static let installed = Locked<[Int32: Installed]>([:])
@@ -72,36 +76,46 @@ enum SignalDelivery {
   }
 
   /// Handles a signal, until as many calls of `remove`.
-  static func add(_ signal: Int32) throws(SystemError) {
+  static func add(_ signal: Int32, isFallback: Bool) throws(SystemError) {
     _ = try shared.get()
     forking
     let errno: Errno? = installed.withLock { installed in
-      if installed[signal] == nil {
-        var entry = Installed()
+      var entry = installed[signal] ?? Installed()
+      if entry.users == 0 || entry.isSuspended {
         var action = sigaction()
         unsafe action.__sigaction_handler.sa_handler = handle
         action.sa_flags = SA_RESTART
         unsafe sigfillset(&action.sa_mask)
+        var previous = sigaction()
         // SAFETY: both structures live for the length of the call.
-        guard unsafe sigaction(signal, &action, &entry.previous) == 0 else { return .last }
-        installed[signal] = entry
+        guard unsafe sigaction(signal, &action, &previous) == 0 else { return .last }
+        if entry.users == 0 { entry.previous = previous }
+        entry.isSuspended = false
       }
-      installed[signal]?.users += 1
+      entry.users += 1
+      if isFallback { entry.fallbacks += 1 }
+      installed[signal] = entry
       return nil
     }
     if let errno { throw SystemError(errno, in: "sigaction") }
   }
 
   /// Takes back one `add`; with the last one, the process does again what it did before the first.
-  static func remove(_ signal: Int32) {
+  static func remove(_ signal: Int32, isFallback: Bool) {
     installed.withLock { installed in
       guard var entry = installed[signal] else { return }
       entry.users -= 1
+      if isFallback { entry.fallbacks -= 1 }
       installed[signal] = entry
       guard entry.users == 0 else { return }
       unsafe sigaction(signal, &entry.previous, nil)
       installed[signal] = nil
     }
+  }
+
+  /// Whether anybody handles a signal, on any loop, who is no fallback.
+  static func isHandled(_ signal: Int32) -> Bool {
+    installed.withLock { installed in installed[signal].map { $0.users > $0.fallbacks } ?? false }
   }
 
   /// Whether a signal does what it does to any process.
@@ -111,11 +125,16 @@ enum SignalDelivery {
     return unsafe unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == 0
   }
 
-  /// Gives a signal its default action, so that the next one ends the process.
-  static func restoreDefault(_ signal: Int32) {
-    var action = sigaction()
-    unsafe action.__sigaction_handler.sa_handler = nil
-    unsafe sigaction(signal, &action, nil)
+  /// Gives a signal that only fallbacks handle its default action, so that the next one ends the process; until somebody
+  /// handles it.
+  static func suspend(_ signal: Int32) {
+    installed.withLock { installed in
+      guard let entry = installed[signal], entry.users == entry.fallbacks else { return }
+      var action = sigaction()
+      unsafe action.__sigaction_handler.sa_handler = nil
+      unsafe sigaction(signal, &action, nil)
+      installed[signal]?.isSuspended = true
+    }
   }
 
   /// The handler: async-signal-safe, since it loads pointers that were set before it was installed, adds to an atomic,

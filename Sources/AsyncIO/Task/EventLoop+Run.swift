@@ -15,9 +15,9 @@ extension EventLoop {
   /// ```
   ///
   /// When the body has ended, the tasks that are left are cancelled and awaited, errors that nobody reads are reported,
-  /// and the loop is closed. On the main thread, where the process has no handler of its own for it, the first SIGINT
-  /// cancels the body's task, and a second one ends the process at once. On the main thread the loop serves the main
-  /// actor, too.
+  /// and the loop is closed. On the main thread, where neither the process has a handler of its own for it nor any loop
+  /// one, the first SIGINT cancels the body's task, and a second one ends the process at once. On the main thread the loop
+  /// serves the main actor, too.
   ///
   /// - Parameters:
   ///   - configuration: How the loop is to be.
@@ -101,7 +101,7 @@ extension EventLoop {
     guard getpid() == gettid(), SignalDelivery.hasDefaultAction(SIGINT) else { return }
     // It fails only without descriptors; then SIGINT ends the process, as it does anyhow.
     try? addFallbackSignalHandler(SIGINT) {
-      SignalDelivery.restoreDefault(SIGINT)
+      SignalDelivery.suspend(SIGINT)
       future.cancel(CancellationReason(.call, message: "SIGINT"))
     }
   }

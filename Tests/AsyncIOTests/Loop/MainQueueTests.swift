@@ -20,6 +20,10 @@ import Testing
     #expect(try play("idle") == ("done\n", 0))
   }
 
+  @Test func `L-46: the watch of the main queue is no call of the test that a sweep makes to fail`() throws {
+    #expect(try play("sweep") == ("done\n", 0))
+  }
+
   @Test func `L-46: each run on the main thread serves the main actor`() throws {
     #expect(try play("twice") == ("done\n", 0))
   }
@@ -52,5 +56,9 @@ import Testing
 
   @Test func `L-42: a handler of the process itself is left alone`() throws {
     #expect(try play("own-handler") == ("done\n", 0))
+  }
+
+  @Test func `L-42: a handler of another loop is told each time, and the main loop only when there is none`() throws {
+    #expect(try play("other-loops-handler") == ("done\n", 0))
   }
 }
