@@ -86,6 +86,7 @@ extension ByteStream {
   }
 
   func marksHaveChanged() {
+    guard life != .closed else { return }
     if queue.count > highWaterMark { isFull = true }
     afterSending()
   }

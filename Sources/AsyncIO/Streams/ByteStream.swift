@@ -224,6 +224,7 @@ import SystemPackage
       case .local: try? calls.localAddress(rawValue)
       case .peer: try? calls.peerAddress(rawValue)
       }
+    if address?.isUnnamed == true { return nil }
     knownAddresses[side.rawValue] = address
     return address
   }

@@ -69,10 +69,11 @@ public final class Connection {
 
   // MARK: Addresses
 
-  /// The address on this side; `nil` if it was not asked for before the end.
+  /// The address on this side; `nil` if it was not asked for before the end, and for a Unix socket without a name, as a
+  /// client's.
   public var localAddress: SocketAddress? { stream.address(.local) }
 
   /// The address of the peer, asyncio's `get_extra_info('peername')`; `nil` if it was not asked for before the end, and
-  /// for a peer without one.
+  /// for a Unix socket without a name, as a client's.
   public var peerAddress: SocketAddress? { stream.address(.peer) }
 }

@@ -34,7 +34,7 @@ public final class EventLoopGroup: Sendable {
   ///   - name: That of the threads, with a number behind it; of all that Linux keeps 15 bytes.
   ///   - configuration: How each loop is to be.
   /// - Throws: ``SystemError`` when there are no descriptors or threads left; ``InvalidArgumentError`` for a count below
-  ///   1. No loop is left then.
+  ///   1. Loops that had been started are ending then.
   public static func start(
     loops count: Int? = nil, name: String = "asyncio", configuration: EventLoop.Configuration = .init()
   ) throws -> EventLoopGroup {
@@ -89,7 +89,7 @@ public final class EventLoopGroup: Sendable {
   ///   - line: As `fileID`.
   ///   - handler: Runs as a task of a loop for each client, isolated to it. When it ends the connection is flushed and
   ///     closed.
-  /// - Cancellation: Nothing listens then.
+  /// - Cancellation: Nothing listens then, and clients that have come already are reset.
   /// - Throws: As `startServer(host:port:options:fileID:line:_:)`; ``LoopClosedError`` after the shutdown.
   public func startServer(
     host: String?, port: Int, options: ServerOptions = ServerOptions(),
@@ -115,8 +115,8 @@ public final class EventLoopGroup: Sendable {
         shares.append(GroupServer.Share(thread: thread, server: server))
       }
     } catch {
-      // By callbacks, since this task may have been cancelled.
-      for share in shares { share.server.closeFromOutside() }
+      // By callbacks, since this task may have been cancelled. Clients that have come already have nobody else to end them.
+      for share in shares { share.server.abortFromOutside() }
       throw error
     }
     return GroupServer(shares)

@@ -39,28 +39,34 @@ public final class GroupServer: Sendable {
     try await onEach { server in try await server.waitClosed(timeout) }
   }
 
-  /// How many clients each loop has.
+  /// How many clients each loop has; after the group's shutdown, none.
   public func connectionCounts() async throws -> [Int] {
     var counts: [Int] = []
-    for share in shares { counts.append(try await share.thread.run { _ in share.server.clients.count }) }
+    for share in shares { counts.append(try await Self.on(share) { server in server.clients.count } ?? 0) }
     return counts
   }
 
   private func onEach(_ body: @escaping @Sendable (ServerCore) async throws -> Void) async throws {
     try await withThrowingTaskGroup { group in
       for share in shares {
-        group.addTask {
-          do {
-            try await share.thread.run { _ in try await body(share.server) }
-          } catch is LoopClosedError {
-            // With its loop the server was closed, and its clients are gone.
-          } catch is CancellationError where !Task.isCancelled {
-            // The loop is ending, and its clients with it.
-            await share.thread.waitUntilEnded()
-          }
-        }
+        group.addTask { try await Self.on(share, body) }
       }
       try await group.waitForAll()
+    }
+  }
+
+  /// Runs a body on a share's loop; `nil` when that is over, and with it its server and the clients.
+  @discardableResult
+  private static func on<Success: Sendable>(
+    _ share: Share, _ body: @escaping @Sendable (ServerCore) async throws -> Success
+  ) async throws -> Success? {
+    do {
+      return try await share.thread.run { _ in try await body(share.server) }
+    } catch is LoopClosedError {
+      return nil
+    } catch is CancellationError where !Task.isCancelled {
+      await share.thread.waitUntilEnded()
+      return nil
     }
   }
 }
@@ -70,5 +76,11 @@ extension ServerCore {
   func closeFromOutside() {
     // A loop that is closed has closed it.
     try? loop.callSoonThreadsafe { loop in self.close(on: loop) }
+  }
+
+  /// The same, and ends the clients, too. Any thread.
+  func abortFromOutside() {
+    // A loop that is closed has ended them.
+    try? loop.callSoonThreadsafe { loop in self.abortClients(on: loop) }
   }
 }

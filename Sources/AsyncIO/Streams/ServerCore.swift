@@ -24,6 +24,8 @@ final class ServerCore: LoopDependent, @unchecked Sendable {
   private var listeners: [Listener] = []
   private(set) var clients = IdentityMap<Client>()
   private(set) var isClosed = false
+  /// Whether the clients' connections were aborted.
+  private var hasAborted = false
   /// Whether the loop runs only for the clients that are here.
   private var isEnding = false
   private let closing = WaitQueue()
@@ -78,6 +80,8 @@ final class ServerCore: LoopDependent, @unchecked Sendable {
       // Who asked for it knows.
     } catch let error where connection.stream.isLost(by: error) {
       // A client that leaves is no failure of the handler's.
+    } catch is DescriptorClosedError where hasAborted {
+      // It went on after it was cancelled, up to here.
     } catch {
       loop.reportException(
         ExceptionContext(
@@ -196,6 +200,7 @@ final class ServerCore: LoopDependent, @unchecked Sendable {
     if try await hasEmptied(within: grace) { return }
     for client in clients.values { client.task.cancel(CancellationReason(.shutdown)) }
     if try await hasEmptied(within: grace) { return }
+    hasAborted = true
     for client in clients.values { client.connection.abort() }
   }
 
@@ -211,6 +216,7 @@ final class ServerCore: LoopDependent, @unchecked Sendable {
 
   func abortClients(on loop: isolated EventLoop) {
     close(on: loop)
+    hasAborted = true
     for client in clients.values {
       client.connection.abort()
       client.task.cancel(CancellationReason(.shutdown))

@@ -152,10 +152,13 @@ extension EventLoop {
     case .addressNotAvailable where error.address.family == .ipv6: break
     default: return false
     }
-    guard let loopback = SocketAddress.literal("::1", 0),
-      let socket = try? OwnedSocket.open(.ipv6, Int32(SOCK_STREAM.rawValue), calls: systemCalls)
-    else { return true }
-    return (try? socket.bind(to: loopback)) == nil
+    guard let loopback = SocketAddress.literal("::1", 0) else { return false }
+    do throws(SystemError) {
+      try OwnedSocket.open(.ipv6, Int32(SOCK_STREAM.rawValue), calls: systemCalls).bind(to: loopback)
+      return false
+    } catch {
+      return error.errno == .addressFamilyNotSupported || error.errno == .addressNotAvailable
+    }
   }
 }
 

@@ -141,6 +141,7 @@ public final class AsyncBoundedSemaphore {
   ///
   /// - Throws: ``SemaphoreOverreleasedError`` when all permits are back already; nothing has changed then.
   public func release() throws(SemaphoreOverreleasedError) {
+    semaphore.requireThread("AsyncBoundedSemaphore.release")
     if semaphore.value >= bound { throw SemaphoreOverreleasedError() }
     semaphore.release()
   }

@@ -121,7 +121,7 @@ extension SystemError {
   package var isOfOneClient: Bool {
     switch errno {
     case .connectionAbort, .notPermitted, .protocolError, .networkDown, .networkUnreachable, .hostIsDown,
-      .noRouteToHost, .protocolNotAvailable, .timedOut:
+      .noRouteToHost, .protocolNotAvailable, .timedOut, .notSupportedOnSocket:
       true
     default: Errno(rawValue: ENONET) == errno
     }

@@ -36,6 +36,9 @@ extension SocketAddress {
     self.init(unix: bytes, at: Self.pathOffset + 1, length: Self.pathOffset + 1 + bytes.count)
   }
 
+  /// What the kernel says for the address of a Unix socket that was not bound.
+  package static let unnamed = SocketAddress(unix: [], at: pathOffset, length: pathOffset)
+
   private static func requireRoom(for bytes: [UInt8], _ what: String) throws(InvalidArgumentError) {
     guard bytes.count <= longestUnixPath else {
       throw InvalidArgumentError(

@@ -269,6 +269,7 @@ import Testing
         let server = try await startServer(unixPath: path) { connection in try await echo(connection) }
         #expect(folder.names == ["a.sock"] && server.address.unixPath == path)
         let client = try await openConnection(unixPath: path)
+        #expect(client.peerAddress?.unixPath == path && client.localAddress == nil)
         try await client.writer.write("x")
         #expect(try await client.reader.readExactly(1) == Array("x".utf8))
         client.abort()

@@ -14,6 +14,7 @@ import Testing
     await group.shutdown()
     try await server.waitClosed()
     try await server.closeClients(grace: .zero)
+    #expect(try await server.connectionCounts() == [0, 0])
     server.close()
   }
 

@@ -243,6 +243,24 @@ import Testing
     }
   }
 
+  @Test func `SV-15: one that goes on after its cancel, and then finds its connection aborted, is no failure`() throws {
+    try runInMemory { loop in
+      let reports = Reports(of: loop)
+      let server = try await serve { connection in
+        for _ in 0..<2 { try? await sleep(for: .seconds(3_600)) }
+        _ = try await connection.reader.read()
+      }
+      let client = try await openConnection(to: server.address)
+      defer { client.abort() }
+      try await settle { server.connectionCount == 1 }
+      let handler = try #require(loop.allTasks.first { $0 !== AnyLoopTask.current })
+      try await server.closeClients(grace: .milliseconds(5))
+      handler.cancel()
+      try await server.waitClosed()
+      #expect(reports.kinds == [])
+    }
+  }
+
   @Test func `SV-15: aborting ends all at once`() throws {
     try runInMemory { loop in
       let server = try await serve { connection in try await echo(connection) }

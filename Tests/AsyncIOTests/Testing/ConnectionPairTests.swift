@@ -111,6 +111,32 @@ import Testing
     }
   }
 
+  @Test func `IO-26: water marks that are set after the end do not touch the number, which is another one's by then`()
+    throws
+  {
+    try TestLoop.run(seeds: 0..<10) { loop in
+      let (near, far) = try connectionPair()
+      try near.writer.setWaterMarks(low: 0, high: 10_000_000)
+      try await near.writer.write([UInt8](repeating: 1, count: 1_000_000))
+      #expect(near.writer.queuedCount > 0)
+      near.writer.closeWriting()
+      near.close()
+      var count = 0
+      while case let bytes = try await far.reader.read(upTo: .max), !bytes.isEmpty { count += bytes.count }
+      #expect(count == 1_000_000)
+      try await near.waitClosed()
+      far.close()
+      let (other, peer) = try connectionPair()
+      try near.writer.setWaterMarks(low: 0, high: 1)
+      try await other.writer.write("x")
+      try await peer.writer.write("y")
+      #expect(try await peer.reader.read(upTo: 10) == Array("x".utf8))
+      #expect(try await other.reader.read(upTo: 10) == Array("y".utf8))
+      other.close()
+      peer.close()
+    }
+  }
+
   @Test func `DB-05: ends that are left are named with the place of the pair`() throws {
     let kept = Shared<Smuggled<[Connection]>?>(nil)
     // In a macro's closure each line is the macro's.
