@@ -87,8 +87,7 @@ extension MemoryNetwork: SystemCalls {
   /// Gives one that sends, or connects, an address of its own, if it has none. Datagrams find their way back by it.
   private func nameSender(_ socket: MemorySocket, _ state: inout State) throws(Errno) {
     guard socket.local == nil && socket.family != AF_UNIX else { return }
-    let host = socket.family == AF_INET6 ? "::1" : "127.0.0.1"
-    guard let any = try? SocketAddress(host: host, port: 0) else { throw .invalidArgument }
+    guard let any = try? SocketAddress(host: socket.loopbackHost, port: 0) else { throw .invalidArgument }
     let address = try withFreePort(any, socket, &state)
     socket.local = address
     if !socket.isStream { state.bound[endpoint(address, socket)] = socket }
@@ -106,6 +105,7 @@ extension MemoryNetwork: SystemCalls {
     try withState { state throws(Errno) in
       let socket = try socket(descriptor, state)
       try nameSender(socket, &state)
+      let address = socket.reachable(address)
       socket.remote = address
       guard socket.isStream else {
         socket.phase = .connected
@@ -131,7 +131,8 @@ extension MemoryNetwork: SystemCalls {
   func localAddress(_ descriptor: Int32) throws(Errno) -> SocketAddress {
     if !owns(descriptor) { return try kernel.localAddress(descriptor) }
     return try withState { state throws(Errno) in
-      guard let address = try socket(descriptor, state).local else { throw .invalidArgument }
+      let socket = try socket(descriptor, state)
+      guard let address = socket.local ?? (socket.family == AF_UNIX ? .unnamed : nil) else { throw .invalidArgument }
       return address
     }
   }
@@ -140,7 +141,8 @@ extension MemoryNetwork: SystemCalls {
     if !owns(descriptor) { return try kernel.peerAddress(descriptor) }
     return try withState { state throws(Errno) in
       let socket = try socket(descriptor, state)
-      guard socket.phase == .connected, let address = socket.remote else { throw .socketNotConnected }
+      guard socket.phase == .connected else { throw .socketNotConnected }
+      guard let address = socket.remote ?? (socket.family == AF_UNIX ? .unnamed : nil) else { throw .invalidArgument }
       return address
     }
   }
@@ -258,7 +260,10 @@ extension MemoryNetwork: SystemCalls {
       if bytes.count > 65_507 { throw .messageTooLong }
       // Where nobody listens, a datagram is lost.
       guard let receiver = self.socket(at: address, for: socket, state) else { return }
-      send(.datagram(receiver, bytes, from: socket.local), to: receiver, &state)
+      // One that is connected takes those of its peer alone.
+      if let peer = receiver.remote, self.socket(at: peer, for: receiver, state) !== socket { return }
+      let sender = receiver.remote ?? socket.local.map(socket.reachable)
+      send(.datagram(receiver, bytes, from: sender), to: receiver, &state)
     }
   }
 

@@ -159,11 +159,13 @@ final class MemoryNetwork: @unchecked Sendable {
 
   // MARK: What a test does to it
 
-  /// Loses all connections, at once.
+  /// Loses all connections, at once and on both sides; also those that nobody has accepted yet, or been told of.
   func resetConnections() {
     changeState { state in
-      for (_, socket) in state.sockets.sorted(by: { $0.key < $1.key }) where socket.phase == .connected {
+      let open = state.sockets.sorted { $0.key < $1.key }.map(\.value)
+      for socket in open + open.flatMap(\.backlog) where socket.isStream && socket.phase == .connected {
         happen(.lost(socket, .connectionReset), &state)
+        if let peer = socket.peer, peer.phase == .connecting { happen(.lost(peer, .connectionReset), &state) }
       }
     }
   }

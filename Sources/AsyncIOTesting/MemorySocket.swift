@@ -45,6 +45,15 @@ final class MemorySocket {
     self.type = type
   }
 
+  /// The host that it talks from, unless it is bound to another.
+  var loopbackHost: String { family == AF_INET6 ? "::1" : "127.0.0.1" }
+
+  /// An address to talk to, or from: one of all addresses, where it is said to be all of them.
+  func reachable(_ address: SocketAddress) -> SocketAddress {
+    guard address.host == "0.0.0.0" || address.host == "::" else { return address }
+    return (try? SocketAddress(host: loopbackHost, port: address.port)) ?? address
+  }
+
   var isStream: Bool { type & 0xf == Int32(SOCK_STREAM.rawValue) }
 
   /// The bytes that can be read.

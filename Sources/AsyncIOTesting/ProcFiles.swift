@@ -28,6 +28,9 @@ package enum ProcFiles {
     return result
   }
 
+  /// The number of the calling thread.
+  static var currentThread: Int32? { text(of: "/proc/thread-self/stat").flatMap { Int32($0.prefix { $0 != " " }) } }
+
   /// The children of this process, with their programs; those that have ended and were not reaped say so. Without that of
   /// a sanitizer, which looks names up for it.
   package static var children: [Int32: String] {

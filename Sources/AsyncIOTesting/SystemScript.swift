@@ -171,7 +171,7 @@ final class ScriptedKernel: Sendable {
         return swept.error
       }
       guard mayBlock, script.percentOfWouldBlock > 0 else { return nil }
-      return state.generator.next() % 100 < UInt64(script.percentOfWouldBlock) ? .resourceTemporarilyUnavailable : nil
+      return happens(script.percentOfWouldBlock, &state) ? .resourceTemporarilyUnavailable : nil
     }
     if let error, error != .interrupted { throw error }
     return error == .interrupted
@@ -186,10 +186,14 @@ final class ScriptedKernel: Sendable {
   func falseReadiness(among count: Int) -> Int? {
     guard count > 0 else { return nil }
     return state.withLock { state in
-      // There is always a wait that tells the truth, some time, so that time can pass.
-      guard state.generator.next() % 100 < UInt64(min(max(0, script.percentOfFalseReadiness), 99)) else { return nil }
+      guard happens(script.percentOfFalseReadiness, &state) else { return nil }
       return Int(state.generator.next() % UInt64(count))
     }
+  }
+
+  /// Whether a mishap of so many percent happens now. There is always a call that goes well, some time.
+  private func happens(_ percent: Int, _ state: inout State) -> Bool {
+    state.generator.next() % 100 < UInt64(min(max(0, percent), 99))
   }
 
   /// Whether there may be such.

@@ -24,6 +24,7 @@ package final class TestClock: LoopClock, @unchecked Sendable {
   private let mode: TestLoop.Time
   private let patience: Int64
   private let grace: Int64
+  private let graceForThreads: Int64
   private let limitOfRealTime: Int64
 
   private weak var executor: LoopExecutor?
@@ -48,7 +49,8 @@ package final class TestClock: LoopClock, @unchecked Sendable {
     nanoseconds = Atomic(start)
     mode = configuration.time
     patience = configuration.patience.saturatingNanoseconds
-    grace = configuration.graceForDescriptors.saturatingNanoseconds
+    graceForThreads = configuration.graceForThreads.saturatingNanoseconds
+    grace = max(graceForThreads, configuration.graceForDescriptors.saturatingNanoseconds)
     limitOfRealTime = configuration.limitOfRealTime.saturatingNanoseconds
   }
 
@@ -72,7 +74,14 @@ package final class TestClock: LoopClock, @unchecked Sendable {
 
   /// Lets time pass while a callback runs. Any thread.
   package func advance(by duration: Duration) {
-    nanoseconds.add(max(0, duration.saturatingNanoseconds), ordering: .relaxed)
+    var present = nanoseconds.load(ordering: .relaxed)
+    while true {
+      let next = Deadline(nanoseconds: present).advanced(by: max(.zero, duration)).nanoseconds
+      let (isStored, found) = nanoseconds.weakCompareExchange(
+        expected: present, desired: next, ordering: .relaxed)
+      if isStored { return }
+      present = found
+    }
   }
 
   /// Moves to a point that is not in the past.
@@ -111,20 +120,18 @@ package final class TestClock: LoopClock, @unchecked Sendable {
     let present = Self.realTime
     let start = quietSince ?? present
     quietSince = start
-    if mode == .real, let next { return .nanoseconds(next.nanoseconds - now.nanoseconds) }
-    guard isArmed else { return .forever }
-    let begin = startOfRun ?? present
-    startOfRun = begin
-    if present - begin > limitOfRealTime {
-      onHang("it has been running for \(Duration.nanoseconds(present - begin)) of real time")
-      return .poll
+    if mode == .real, let next {
+      let wait = next.nanoseconds - now.nanoseconds
+      return .nanoseconds(isArmed ? min(wait, Self.longSlice) : wait)
     }
+    guard isArmed else { return .forever }
     if executor.hasWorkElsewhere { return .nanoseconds(Self.slice) }
     // What was worked on elsewhere was brought back before it was counted off.
     if !executor.hasNothingReady { return .poll }
     if mode == .autojump, let next {
-      // Somebody may be about to write to the other end.
-      if backend.watchesForOthers, present - start < grace { return .nanoseconds(grace - (present - start)) }
+      // Somebody may be about to write to the other end, or to wake the loop.
+      let grace = backend.watchesForOthers ? grace : graceForThreads
+      if present - start < grace { return .nanoseconds(min(Self.longSlice, grace - (present - start))) }
       move(to: next)
       return .poll
     }
@@ -135,4 +142,18 @@ package final class TestClock: LoopClock, @unchecked Sendable {
 
   /// The longest wait in real time without another look around.
   private static let slice: Int64 = 20_000_000
+
+  /// The same where only the limit of real time is to be kept.
+  private static let longSlice: Int64 = 1_000_000_000
+
+  /// Ends a run that takes too long in real time, whatever it is busy with. The backend asks for it at each look for I/O.
+  func keepLimitOfRealTime() {
+    guard isArmed else { return }
+    let present = Self.realTime
+    let begin = startOfRun ?? present
+    startOfRun = begin
+    if present - begin > limitOfRealTime {
+      onHang("it has been running for \(Duration.nanoseconds(present - begin)) of real time")
+    }
+  }
 }

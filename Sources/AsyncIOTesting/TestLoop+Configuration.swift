@@ -62,6 +62,11 @@ extension TestLoop {
     /// may be with another process.
     public var graceForDescriptors: Duration = .milliseconds(5)
 
+    /// How long, in real time, time stands still when nothing happens, though something is due later: for threads that the
+    /// loop knows nothing of, and whose answer the body awaits beside a limit. (What `runBlocking` and its kin do is known,
+    /// and waited for.)
+    public var graceForThreads: Duration = .zero
+
     /// How long, in real time, a run may take: what ends a test whose timers go round and round.
     public var limitOfRealTime: Duration = .seconds(60)
 

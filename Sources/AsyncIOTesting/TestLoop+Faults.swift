@@ -98,7 +98,8 @@ public struct FaultFailure: Error, Sendable, CustomStringConvertible {
   public var description: String {
     let names = calls.map(\.rawValue).joined(separator: ", ")
     let call = fault.call.map { ".\($0), " } ?? ""
-    let again = ".init(\(call)number: \(fault.number), error: Errno(rawValue: \(fault.error.rawValue)))"
+    let count = fault.count == 1 ? "" : "count: \(fault.count), "
+    let again = ".init(\(call)number: \(fault.number), \(count)error: Errno(rawValue: \(fault.error.rawValue)))"
     var lines = [
       "call \(fault.number) (\(names)) failed with \(fault.error), and that was not withstood:",
       "  TestLoop.run(failing: \(again)) { … } runs it again",

@@ -2,14 +2,23 @@
 //
 // The door for Swift Testing: a test whose body is a task of a loop under test.
 
+import AsyncIO
 public import Testing
 
 /// Runs the body of each test as a task of a fresh loop under test. See ``Testing/Trait/testLoop``.
 public struct TestLoopTrait: TestTrait, SuiteTrait, TestScoping {
+  private final class Identity: Sendable {}
+
   let configuration: TestLoop.Configuration
   let seeds: [UInt64]
+  private let identity = Identity()
 
-  /// Tests in a suite that has it, have it.
+  init(configuration: TestLoop.Configuration, seeds: [UInt64]) {
+    self.configuration = configuration
+    self.seeds = seeds
+  }
+
+  /// Tests in a suite that has it, have it; a test's own goes before.
   public var isRecursive: Bool { true }
 
   /// Runs a test.
@@ -18,14 +27,27 @@ public struct TestLoopTrait: TestTrait, SuiteTrait, TestScoping {
   ) async throws {
     // Once for each test case, and not for the suite around it.
     guard testCase != nil else { return try await function() }
-    // The loop's task has let go of the body when its run is over: one that is left behind, cancelled, and goes on all the
-    // same, stops the program here.
+    let innermost = test.traits.lazy.compactMap { $0 as? Self }.last
+    guard innermost?.identity === identity else { return try await function() }
+    // The loop's task has let go of the body when its run is over: one that was left behind, though it was cancelled, stops
+    // the program here, and its words are said before.
     try await withoutActuallyEscaping(function) { function in
+      let isInBody = Locked(false)
+      let body: @Sendable (isolated EventLoop) async throws -> Void = { _ in
+        isInBody.withLock { $0 = true }
+        defer { isInBody.withLock { $0 = false } }
+        try await function()
+      }
       try await Turnstile.pass {
-        if seeds.isEmpty {
-          try await TestLoop.run(configuration) { _ in try await function() }
-        } else {
-          try await TestLoop.run(seeds: seeds, configuration) { _ in try await function() }
+        do {
+          if seeds.isEmpty {
+            try await TestLoop.run(configuration, body)
+          } else {
+            try await TestLoop.run(seeds: seeds, configuration, body)
+          }
+        } catch {
+          if isInBody.withLock({ $0 }) { Issue.record(error) }
+          throw error
         }
       }
     }
@@ -41,7 +63,8 @@ extension Trait where Self == TestLoopTrait {
   /// }
   /// ```
   ///
-  /// Such tests run one after the other. `EventLoop.running` is the loop.
+  /// Such tests run one after the other. `EventLoop.running` is the loop. A body that hangs is cancelled; one that swallows
+  /// even that, and waits on, ends the program, after the error was recorded.
   public static var testLoop: Self { Self(configuration: .init(), seeds: []) }
 
   /// The same, on a loop of another configuration.

@@ -191,6 +191,9 @@ package final class TestRun: @unchecked Sendable {
         LeakError.Leak(
           .task, "task \(task.name), which waits for \(task.waitDescription)", at: task.creationSite)
       }
+      found += executor.waitsFromOutside.map { subject in
+        LeakError.Leak(.task, "a Swift task, or a thread, that waits on the loop for \(subject)", at: nil)
+      }
       // A task that sleeps has a timer, and is reported itself.
       let timers = self.recorder?.pendingTimers(on: executor) ?? []
       found += timers.map { LeakError.Leak(.timer, $0, at: nil) }

@@ -20,4 +20,15 @@ extension AnyLoopTask {
 extension LoopExecutor {
   /// The tasks that have not ended, in order of creation.
   package var unfinishedTasks: [AnyLoopTask] { tasks }
+
+  /// What is waited for by others than tasks of the loop, in a few words each.
+  package var waitsFromOutside: [String] {
+    outsiders.values.map { outsider in
+      switch outsider {
+      case let waiter as Waiter: waiter.waitDescription
+      case let future as AnyFuture: future.subjectOfWait
+      default: "something"
+      }
+    }
+  }
 }

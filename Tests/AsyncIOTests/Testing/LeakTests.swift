@@ -131,6 +131,44 @@ import Testing
     }
   }
 
+  @Test(.testLoop(of: .init(leaks: .wholeProcess)))
+  func `DB-05: the thread that runs a test is no leak of it`() async throws { try await sleep(for: .seconds(1)) }
+
+  @Test func `DB-05: nor is it where the test is asynchronous, and a descriptor is found there, too`() async throws {
+    try await TestLoop.run(.init(leaks: .wholeProcess)) { _ in try await sleep(for: .seconds(1)) }
+    let kept = Shared<[FileDescriptor]>([])
+    let error = await #expect(throws: LeakError.self) {
+      try await TestLoop.run(.init(leaks: .wholeProcess)) { _ in
+        let (readEnd, writeEnd) = try FileDescriptor.pipe()
+        kept.change { $0 = [readEnd, writeEnd] }
+      }
+    }
+    for descriptor in kept.value { try descriptor.close() }
+    #expect(error?.leaks.map(\.kind) == [.descriptor, .descriptor])
+  }
+
+  @Test func `DB-05: a Swift task that is left waiting on the loop is found, whatever it waits for`() throws {
+    let found = leaks { loop in
+      let event = AsyncEvent()
+      let future = loop.createFuture(of: Int.self)
+      let turn = loop.createFuture(of: Void.self)
+      Task {
+        _ = loop
+        try await event.waitUntilSet()
+      }
+      Task.detached { _ = try await future.value }
+      Task {
+        _ = loop
+        try turn.setResult(())
+      }
+      try await turn.value
+      try await sleep(for: .seconds(1))
+      while loop.executor.waitsFromOutside.count < 2 { await Task.yield() }
+    }
+    #expect(found.map(\.kind) == [.task, .task])
+    #expect(found.allSatisfy { $0.subject.hasPrefix("a Swift task, or a thread, that waits on the loop for ") })
+  }
+
   @Test func `what ends within a second is no leak, and neither is what Dispatch keeps for the process`() throws {
     try TestLoop.run(.init(leaks: .wholeProcess)) { loop in
       let future = loop.createFuture(of: Void.self)

@@ -215,6 +215,53 @@ import Testing
     }
   }
 
+  @Test func `DG-01: one that is connected takes nothing of others; one that is bound to all addresses sends from one`()
+    throws
+  {
+    try TestLoop.run(seeds: 0..<10, .network()) { _ in
+      let server = try openDatagramEndpoint(local: SocketAddress(host: "0.0.0.0", port: 7_000))
+      let client = try openDatagramEndpoint(remote: SocketAddress(host: "127.0.0.1", port: 7_000))
+      let other = try openDatagramEndpoint(local: SocketAddress(host: "127.0.0.1", port: 7_001))
+      defer { for endpoint in [server, client, other] { endpoint.close() } }
+      let address = client.localAddress
+      try await other.send([1], to: address)
+      try await other.send([2], to: address)
+      try await sleep(for: .seconds(1))
+      try await server.send([3], to: address)
+      #expect(
+        try await client.receive() == Datagram(bytes: [3], sender: SocketAddress(host: "127.0.0.1", port: 7_000)))
+    }
+  }
+
+  @Test func `DG-01: who is bound to all addresses is reached by each, and answers from that`() throws {
+    try TestLoop.run(.network()) { _ in
+      let server = try openDatagramEndpoint(local: SocketAddress(host: "0.0.0.0", port: 7_000))
+      defer { server.close() }
+      for address in [server.localAddress, try SocketAddress(host: "10.0.0.1", port: 7_000)] {
+        let client = try openDatagramEndpoint(remote: address)
+        try await client.send([1])
+        let question = try await server.receive()
+        try await server.send([2], to: question.sender)
+        let answer = try await client.receive()
+        #expect(answer.bytes == [2])
+        #expect(
+          answer.sender == (address.host == "10.0.0.1" ? address : try SocketAddress(host: "127.0.0.1", port: 7_000)))
+        client.close()
+      }
+    }
+  }
+
+  @Test func `UX-01: a datagram of one without a name has no sender`() throws {
+    try TestLoop.run(.network()) { _ in
+      let address = try SocketAddress(unixPath: "/run/a.sock")
+      let near = try openDatagramEndpoint(local: address)
+      let far = try openDatagramEndpoint(remote: address)
+      defer { for endpoint in [near, far] { endpoint.close() } }
+      try await far.send([1])
+      #expect(try await near.receive() == Datagram(bytes: [1], sender: nil))
+    }
+  }
+
   @Test func `where nobody listens, connecting is refused; and a port is taken once`() throws {
     try TestLoop.run(.network()) { loop in
       let client = try Plain(on: loop)

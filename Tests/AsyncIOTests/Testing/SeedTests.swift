@@ -163,3 +163,18 @@ import Testing
     try await loop.waitAllTasksBlocked()
   }
 }
+
+/// Of the traits of a suite and of its test, the test's own makes the loop.
+@Suite(.oneAtATime, .testLoop) struct NestedTestLoopTests {
+  @Test(.testLoops(overSeeds: 3)) func `a test's own configuration goes before that of its suite`() async throws {
+    let loop = try EventLoop.running
+    #expect(loop.testSeed != nil)
+    try await sleep(for: .seconds(3_600))
+  }
+
+  @Test func `a test without one has that of its suite`() async throws {
+    let loop = try EventLoop.running
+    #expect(loop.testSeed == nil)
+    try await sleep(for: .seconds(3_600))
+  }
+}

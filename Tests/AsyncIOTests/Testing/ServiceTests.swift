@@ -179,6 +179,34 @@ import Testing
     }
   }
 
+  @Test func `SW-08: connections are lost, too, that are just being made, or that nobody has accepted`() throws {
+    for millisecond in 1...30 {
+      try TestLoop.run(seeds: 0..<10, .network { $0.network?.latency = .milliseconds(1) ... .milliseconds(20) }) {
+        loop in
+        let server = try await serve { connection in
+          try await connection.writer.write("hello\n")
+          _ = try await connection.reader.readLine()
+        }
+        defer { server.abortClients() }
+        let client = loop.createTask {
+          let connection = try await openConnection(to: server.address)
+          defer { connection.abort() }
+          while try await connection.reader.readLine() != nil {}
+        }
+        loop.callLater(.milliseconds(millisecond)) { try loop.resetConnections() }
+        try await sleep(for: .seconds(1))
+        if !client.isDone {
+          // It had not yet come; so it is served.
+          #expect(server.connectionCount == 1)
+          try loop.resetConnections()
+        }
+        let end = await thrown { try await client.value }
+        #expect(end.contains("reset"))
+        try await settle { server.connectionCount == 0 }
+      }
+    }
+  }
+
   @Test func `a network that stalls lets time limits pass, and delivers afterwards`() throws {
     try TestLoop.run(seeds: 0..<20, .network()) { loop in
       let server = try await serve { try await echo($0) }

@@ -118,6 +118,38 @@ import Testing
     #expect(error?.reason.contains("of real time") == true)
   }
 
+  @Test(arguments: [TestLoop.Time.autojump, .real])
+  func `whatever a run is busy with, it ends with the limit of real time`(time: TestLoop.Time) throws {
+    var configuration = TestLoop.Configuration(time: time, leaks: .off)
+    configuration.limitOfRealTime = .milliseconds(100)
+    let yielding = #expect(throws: LoopHangsError.self) {
+      try TestLoop.run(configuration) { _ in while !Task.isCancelled { await Task.yield() } }
+    }
+    #expect(yielding?.reason.contains("of real time") == true)
+    let calling = #expect(throws: LoopHangsError.self) {
+      try TestLoop.run(configuration) { loop in
+        loop.callEvery(.milliseconds(1)) { _ in }
+        try await loop.createFuture(of: Void.self).value
+      }
+    }
+    #expect(calling?.reason.contains("of real time") == true)
+  }
+
+  @Test func `a thread that nobody knows of has the time that the configuration gives it, beside a limit`() throws {
+    let body: @Sendable (isolated EventLoop) async throws -> Int = { loop in
+      let future = loop.createFuture(of: Int.self)
+      TestThread {
+        usleep(20_000)
+        try? future.setResult(7)
+      }.detach()
+      return try await waitFor(future, timeout: .seconds(5))
+    }
+    #expect(throws: TimeoutError.self) { try TestLoop.run(.init(), body) }
+    var patient = TestLoop.Configuration()
+    patient.graceForThreads = .seconds(5)
+    #expect(try TestLoop.run(patient, body) == 7)
+  }
+
   @Test func `TM-24: time does not jump while bytes are on their way through the kernel`() throws {
     try TestLoop.run { loop in
       let pair = try DescriptorPair.sockets()
@@ -234,6 +266,8 @@ import Testing
       for seconds in [2, 3] { loop.callLater(.seconds(seconds)) { ran.append(begin.duration(to: loop.now)) } }
       try await sleep(for: .seconds(10))
       #expect(ran == [.seconds(6), .seconds(6)])
+      // As far as it goes.
+      try loop.elapse(.seconds(Int64.max))
     }
   }
 
