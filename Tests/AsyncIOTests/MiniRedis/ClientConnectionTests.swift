@@ -155,6 +155,27 @@ import Testing
     }
   }
 
+  @Test func `a client that is served in the turn in which the server asks it to go, goes`() throws {
+    try withService { loop, service, server in
+      let client = try await openConnection(to: server.address)
+      defer { client.abort() }
+      try await client.writer.write("BLPOP l 0\r\n")
+      try await settle { service.blocked.count == 1 }
+      let begin = loop.now
+      let pusher = TestClient(of: service)
+      defer { pusher.session.close(on: loop) }
+      let turns = (loop.testSeed ?? 0) % 5
+      loop.callLater(.seconds(60)) {
+        loop.createTask {
+          for _ in 0..<turns { try await sleep(for: .zero) }
+          pusher.call("RPUSH l x", on: loop)
+        }
+      }
+      try await server.closeClients(grace: .seconds(60))
+      #expect(begin.duration(to: loop.now) < .seconds(61))
+    }
+  }
+
   @Test func `each call of the system may fail once: nothing is left, and nobody hangs`() throws {
     let runs = try TestLoop.run(
       failingEachCallWith: [.connectionReset], of: [.accept, .receive, .send], .inMemory

@@ -90,6 +90,34 @@ import Testing
     }
   }
 
+  @Test func `who does not take what is published is ended before that takes more memory than it may`() throws {
+    try runVirtually { loop in
+      let service = Service(Settings(with: { $0.limits.push = 1_000 }), on: loop)
+      let (slow, quick) = (TestClient(of: service), TestClient(of: service))
+      for client in [slow, quick] { client.call("SUBSCRIBE a", on: loop) }
+      slow.session.unsentCount = { 990 }
+      let publisher = TestClient(of: service)
+      #expect(publisher.call("PUBLISH a 123456789", on: loop) == ":2|")
+      #expect(!slow.session.hasEnded)
+      #expect(publisher.call("PUBLISH a x", on: loop) == ":2|")
+      #expect(slow.session.hasEnded && slow.notices == 2)
+      #expect(!quick.session.hasEnded)
+      #expect(quick.received(on: loop).contains("123456789"))
+      #expect(!slow.received(on: loop).contains("$1|x|"))
+    }
+  }
+
+  @Test func `a small request for more than may be held at once ends its client, who gets none of it`() throws {
+    try runVirtually { loop in
+      let service = Service(Settings(with: { $0.limits.reply = 1_000 }), on: loop)
+      let client = TestClient(of: service)
+      client.call("SET a \(String(repeating: "v", count: 400))", on: loop)
+      #expect(client.call("MGET a a", on: loop).count > 800)
+      #expect(client.call("MGET a a a", on: loop) == "")
+      #expect(client.session.hasEnded)
+    }
+  }
+
   @Test func `who is gone hears nothing, and no channel is kept for it`() throws {
     try runVirtually { loop in
       let service = Service(on: loop)

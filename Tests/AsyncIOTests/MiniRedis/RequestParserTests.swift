@@ -99,6 +99,18 @@ import Testing
     }
   }
 
+  @Test func `a client that sends nothing more costs nothing of what it has sent`() {
+    var parser = RequestParser()
+    let large = Array(("*100000\r\n" + String(repeating: "$0\r\n\r\n", count: 100_000)).utf8)
+    #expect(parser.next(in: large.span) == .request && parser.arguments.count == 100_000)
+    #expect(parser.discard() == large.count && parser.arguments.capacity == 0)
+    let line = Array((String(repeating: "x ", count: 10_000) + "\n").utf8)
+    #expect(parser.next(in: line.span) == .inline && parser.count == 10_000)
+    #expect(parser.discard() == line.count && parser.arguments.capacity == 0 && parser.line.capacity == 0)
+    let small = Array("*1\r\n$4\r\nPING\r\n".utf8)
+    #expect(parser.next(in: small.span) == .request && parser.count == 1)
+  }
+
   @Test func `a large argument in many pieces is looked at once`() {
     let count = 1 << 20
     let pieces = Pieces(of: "*2\r\n$4\r\nECHO\r\n$\(count)\r\n" + String(repeating: "x", count: count) + "\r\n")

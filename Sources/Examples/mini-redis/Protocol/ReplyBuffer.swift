@@ -3,28 +3,36 @@
 // What goes back to a client: one buffer, that all its replies are written into.
 
 /// The replies that have not been sent, in RESP2.
+///
+/// Invariant: one that is overfull is empty for those who send.
 final class ReplyBuffer {
   private var bytes: [UInt8] = []
+  private let limit: Int
+  /// Whether a request, however small, has asked for more than may be held at once. Its client is to be sent away: it waits
+  /// for a reply that does not come.
+  private(set) var isOverfull = false
+
+  init(limit: Int = .max) { self.limit = limit }
 
   var count: Int { bytes.count }
-  var isEmpty: Bool { bytes.isEmpty }
+  var isEmpty: Bool { bytes.isEmpty || isOverfull }
 
   /// Takes the replies, to send them.
   func take() -> [UInt8] {
     var taken: [UInt8] = []
     swap(&bytes, &taken)
-    return taken
+    return isOverfull ? [] : taken
   }
 
   /// Gives memory back that was taken, for the next replies; all that was in it has been sent.
   func recycle(_ sent: consuming [UInt8]) {
-    // One that has grown beyond this, for a large value, is not kept.
+    // One that has grown beyond this is not kept: who says nothing more would hold it.
     guard bytes.isEmpty, sent.capacity <= Self.kept else { return }
     sent.removeAll(keepingCapacity: true)
     bytes = sent
   }
 
-  private static let kept = 64 << 10
+  private static let kept = 4 << 10
 
   // MARK: Replies
 
@@ -50,6 +58,10 @@ final class ReplyBuffer {
 
   /// Bytes, of whatever kind.
   func bulk(_ content: Span<UInt8>) {
+    guard !isOverfull, bytes.count + content.count <= limit else {
+      isOverfull = true
+      return bytes = []
+    }
     bytes.append(addingCapacity: content.count + Self.line + 2) { output in
       output.appendLine(UInt8(ascii: "$"), content.count)
       output.append(content)

@@ -60,7 +60,6 @@ struct RequestParser: ~Copyable {
         // None, or fewer: no request, and nothing wrong.
         missing = max(0, count)
         self.count = 0
-        if arguments.count > Self.keptArguments { arguments = [] }
       }
     }
     return nextArguments(in: bytes)
@@ -101,12 +100,16 @@ struct RequestParser: ~Copyable {
     count += 1
   }
 
-  /// Takes the bytes that are done with out of account, for the caller to discard them.
+  /// Takes the bytes that are done with out of account, for the caller to discard them. Between two requests, what a
+  /// large one took is given back: a client that sends nothing costs next to nothing.
   ///
   /// - Returns: How many they are, from the front.
   mutating func discard() -> Int {
     let done = missing == 0 ? cursor : start
-    if missing > 0 && done > 0 {
+    if missing == 0 {
+      if arguments.capacity > Self.keptArguments { arguments = [] }
+      if line.capacity > Self.keptLine { line = [] }
+    } else if done > 0 {
       for index in 0..<count { arguments[index].start -= done }
     }
     start -= min(start, done)
@@ -115,7 +118,8 @@ struct RequestParser: ~Copyable {
     return done
   }
 
-  private static let keptArguments = 1_024
+  private static let keptArguments = 128
+  private static let keptLine = 1_024
 }
 
 // MARK: Lines

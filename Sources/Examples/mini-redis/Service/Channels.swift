@@ -32,13 +32,7 @@ final class Channels {
   /// - Returns: How many they are.
   func publish(_ message: ByteString, to channel: ByteString) -> Int {
     guard let sessions = subscribers[channel] else { return 0 }
-    for session in sessions.inOrder where !session.hasEnded {
-      session.output.array(3)
-      session.output.bulk("message" as ByteString)
-      session.output.bulk(channel)
-      session.output.bulk(message)
-      session.onPush()
-    }
+    for session in sessions.inOrder where !session.hasEnded { session.push(message, of: channel) }
     return sessions.count
   }
 }

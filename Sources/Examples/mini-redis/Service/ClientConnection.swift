@@ -55,6 +55,7 @@ final class ClientConnection {
   /// Answers until the client ends its side, or the session ends.
   private func answer(on loop: isolated EventLoop) async throws {
     session.onPush = { [unowned self] in pushSoon(on: loop) }
+    session.unsentCount = { [unowned self] in connection.writer.queuedCount }
     // Also what came in the turn in which it was cancelled.
     defer { _ = try? send() }
     do {
@@ -120,7 +121,7 @@ final class ClientConnection {
     }
     // One task at a time reads. How it ended, the next read tells.
     reading.cancel()
-    _ = try? await reading.value
+    _ = try await wait([reading])
     return true
   }
 
@@ -137,10 +138,7 @@ final class ClientConnection {
 
   /// Sends in the next turn, by one write, whatever is published until then.
   private func pushSoon(on loop: isolated EventLoop) {
-    if session.output.count + connection.writer.queuedCount > limits.push {
-      session.end()
-      return connection.abort()
-    }
+    if session.hasEnded { return connection.abort() }
     guard !isPushDue else { return }
     isPushDue = true
     loop.callSoon { [self] in

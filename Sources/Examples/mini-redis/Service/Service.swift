@@ -44,6 +44,8 @@ struct ServiceLimits {
   var request = RequestLimits()
   /// The most bytes that wait for a client that does not read what is published to it.
   var push = 32 << 20
+  /// The most bytes of replies that are made at once, of a request that asks for many values.
+  var reply = 512 << 20
   /// How long a client may send nothing, and take nothing of its replies; 0: as long as it likes. One that hears channels
   /// may, and one that waits for an element.
   var idleSeconds = 0

@@ -19,10 +19,13 @@ final class Session {
   let number: Int
   /// What the client calls itself.
   var name: ByteString = ""
-  let output = ReplyBuffer()
+  let output: ReplyBuffer
   var subscriptions = Roll<ByteString>()
-  /// Called when another client's command has added something to the replies.
+  /// Called when another client's command has added something to the replies; or has ended the session, which does not take
+  /// them.
   var onPush: () -> Void = {}
+  /// How many bytes of replies that were taken have not been sent.
+  var unsentCount: () -> Int = { 0 }
 
   /// What the client waits for, with all its requests; `nil` when it does not.
   private(set) var waiter: BlockedClient?
@@ -35,6 +38,7 @@ final class Session {
 
   init(of service: Service) {
     self.service = service
+    output = ReplyBuffer(limit: service.settings.limits.reply)
     parser = RequestParser(limits: service.settings.limits.request)
     let isRefused = service.isFull
     number = service.enter()
@@ -81,6 +85,7 @@ final class Session {
     } catch {
       output.error(error.description)
     }
+    if output.isOverfull { end() }
   }
 
   /// With so much to send, the next request waits: a client that does not read costs no more than this, and one reply.
@@ -91,6 +96,20 @@ final class Session {
 
   /// Lets them go on, after a reply that was added.
   func unblock() { waiter = nil }
+
+  /// Adds a message of a channel to the replies. A client that does not take them is ended instead, before they take more
+  /// memory than they may.
+  func push(_ message: ByteString, of channel: ByteString) {
+    if output.count + unsentCount() + channel.count + message.count > service.settings.limits.push {
+      end()
+    } else {
+      output.array(3)
+      output.bulk("message" as ByteString)
+      output.bulk(channel)
+      output.bulk(message)
+    }
+    onPush()
+  }
 
   // MARK: The end
 
@@ -111,6 +130,7 @@ final class Session {
     service.channels.unsubscribeFromAll(self)
     hasEnded = true
     onPush = {}
+    unsentCount = { 0 }
     service.leave()
   }
 }
