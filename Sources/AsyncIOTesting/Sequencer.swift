@@ -28,7 +28,7 @@ public final class Sequencer {
   /// Runs a piece in its turn.
   ///
   /// - Cancellation: Of one that waits: it will never come, so those behind it get ``SequencerError/broken``.
-  /// - Throws: What the piece throws: that counts as its end. ``SequencerError``. ``NoRunningLoopError``.
+  /// - Throws: What the piece throws: that counts as its end. ``SequencerError``. ``/AsyncIO/NoRunningLoopError``.
   @discardableResult
   public nonisolated(nonsending) func callAsFunction<T>(
     _ number: Int, fileID: StaticString = #fileID, line: UInt = #line,

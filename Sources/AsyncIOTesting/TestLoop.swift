@@ -4,7 +4,7 @@
 
 public import AsyncIO
 
-/// An event loop for tests: the same ``EventLoop``, with another clock, another order, another kernel.
+/// An event loop for tests: the same ``/AsyncIO/EventLoop``, with another clock, another order, another kernel.
 ///
 /// ```swift
 /// @Test func `gives up after an hour`() throws {
