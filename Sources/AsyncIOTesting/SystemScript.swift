@@ -90,7 +90,7 @@ extension TestLoop {
     /// Whether reads and writes do less than they could: how much, the seed says.
     public var isSplitting = false
 
-    /// How many of a hundred reads, writes and accepts say that they would block, though they would not.
+    /// How many of a hundred reads, writes and accepts say that they would block, though they would not. 0 to 99.
     public var percentOfWouldBlock = 0
 
     /// How many of a hundred waits say of a descriptor that it can be read, or has somebody to accept, though nothing has

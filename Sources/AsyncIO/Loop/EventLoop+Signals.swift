@@ -43,7 +43,7 @@ extension EventLoop {
     }
   }
 
-  /// A handler that is told of a signal only when nobody else is, on whatever loop.
+  /// A handler that is told of those signals that come when nobody else is, on whatever loop.
   func addFallbackSignalHandler(_ signal: Int32, _ callback: @escaping () throws -> Void) throws {
     try addSignalHandler(SignalKey(signal), SignalHandler(callback, isFallback: true))
   }
@@ -83,10 +83,9 @@ extension EventLoop {
   private func noticeSignals() {
     let all = signals.handlers.sorted { $0.key < $1.key }
     for (key, handler) in all {
-      let count = SignalDelivery.count(of: key.signal)
+      let count = SignalDelivery.count(of: key.signal, isFallback: handler.isFallback)
       guard count != handler.seen else { continue }
       signals.note(count, of: key)
-      if handler.isFallback && SignalDelivery.isHandled(key.signal) { continue }
       callSoon { try self.signals.handlers[key]?.callback() }
     }
   }
@@ -110,8 +109,11 @@ struct SignalHandlers: ~Copyable {
   mutating func add(_ key: SignalKey, _ handler: SignalHandler) throws(SystemError) -> SignalHandler? {
     let replaced = handlers[key]
     var handler = handler
+    handler.seen = SignalDelivery.count(of: key.signal, isFallback: handler.isFallback)
     // A signal that has come, and was not told yet, is told to the one that takes the place.
-    handler.seen = replaced?.seen ?? SignalDelivery.count(of: key.signal)
+    if let replaced {
+      handler.seen &-= SignalDelivery.count(of: key.signal, isFallback: replaced.isFallback) &- replaced.seen
+    }
     try SignalDelivery.add(key.signal, isFallback: handler.isFallback)
     if let replaced { SignalDelivery.remove(key.signal, isFallback: replaced.isFallback) }
     handlers[key] = handler

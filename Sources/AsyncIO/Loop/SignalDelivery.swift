@@ -23,13 +23,31 @@ enum SignalDelivery {
   @safe private struct Shared: ~Copyable, Sendable {
     let arrivals: WakeUpDescriptor
     // SAFETY: allocated once, never freed; the elements are atomics.
-    nonisolated(unsafe) let counts: UnsafeMutablePointer<Atomic<UInt64>>
+    nonisolated(unsafe) let counts: UnsafeMutablePointer<Counts>
 
     init() throws(SystemError) {
       arrivals = try WakeUpDescriptor()
       unsafe counts = .allocate(capacity: Int(SignalDelivery.limit))
-      for signal in 0..<Int(SignalDelivery.limit) { unsafe (counts + signal).initialize(to: Atomic(0)) }
+      for signal in 0..<Int(SignalDelivery.limit) { unsafe (counts + signal).initialize(to: Counts()) }
     }
+
+    func note(_ isHandled: Bool, of signal: Int32) {
+      withCounts(of: signal) { $0.isHandled.store(isHandled, ordering: .releasing) }
+    }
+
+    func withCounts<Result>(of signal: Int32, _ body: (borrowing Counts) -> Result) -> Result {
+      // SAFETY: the kernel's numbers, and those that were looked at, are below the limit.
+      unsafe body(counts[Int(signal)])
+    }
+  }
+
+  /// What has come of a signal.
+  private struct Counts: ~Copyable, Sendable {
+    let all = Atomic<UInt64>(0)
+    /// Those that came when nobody handled it but fallbacks.
+    let unhandled = Atomic<UInt64>(0)
+    /// Whether anybody else does.
+    let isHandled = Atomic<Bool>(false)
   }
 
   private static let shared = Result { () throws(SystemError) in try SharedBox() }
@@ -47,6 +65,8 @@ enum SignalDelivery {
     /// Whether the next one ends the process, as if nobody handled it.
     var isSuspended = false
     var previous = sigaction()
+
+    var isHandled: Bool { users > fallbacks }
   }
   private static let installed = Locked<[Int32: Installed]>([:])
 
@@ -69,15 +89,17 @@ enum SignalDelivery {
     FileDescriptor(rawValue: try shared.get().value.arrivals.rawValue)
   }
 
-  /// How many times a signal has come.
-  static func count(of signal: Int32) -> UInt64 {
-    guard let shared = unsafe try? shared.get().value.counts else { return 0 }
-    return unsafe shared[Int(signal)].load(ordering: .acquiring)
+  /// How many times a signal has come; for a fallback, without those times when somebody else handled it.
+  static func count(of signal: Int32, isFallback: Bool) -> UInt64 {
+    guard let shared = try? shared.get() else { return 0 }
+    return shared.value.withCounts(of: signal) {
+      isFallback ? $0.unhandled.load(ordering: .acquiring) : $0.all.load(ordering: .acquiring)
+    }
   }
 
   /// Handles a signal, until as many calls of `remove`.
   static func add(_ signal: Int32, isFallback: Bool) throws(SystemError) {
-    _ = try shared.get()
+    let shared = try shared.get()
     forking
     let errno: Errno? = installed.withLock { installed in
       var entry = installed[signal] ?? Installed()
@@ -95,6 +117,7 @@ enum SignalDelivery {
       entry.users += 1
       if isFallback { entry.fallbacks += 1 }
       installed[signal] = entry
+      shared.value.note(entry.isHandled, of: signal)
       return nil
     }
     if let errno { throw SystemError(errno, in: "sigaction") }
@@ -107,15 +130,11 @@ enum SignalDelivery {
       entry.users -= 1
       if isFallback { entry.fallbacks -= 1 }
       installed[signal] = entry
+      if case .success(let shared) = shared { shared.value.note(entry.isHandled, of: signal) }
       guard entry.users == 0 else { return }
       unsafe sigaction(signal, &entry.previous, nil)
       installed[signal] = nil
     }
-  }
-
-  /// Whether anybody handles a signal, on any loop, who is no fallback.
-  static func isHandled(_ signal: Int32) -> Bool {
-    installed.withLock { installed in installed[signal].map { $0.users > $0.fallbacks } ?? false }
   }
 
   /// Whether a signal does what it does to any process.
@@ -129,7 +148,7 @@ enum SignalDelivery {
   /// handles it.
   static func suspend(_ signal: Int32) {
     installed.withLock { installed in
-      guard let entry = installed[signal], entry.users == entry.fallbacks else { return }
+      guard let entry = installed[signal], !entry.isHandled else { return }
       var action = sigaction()
       unsafe action.__sigaction_handler.sa_handler = nil
       unsafe sigaction(signal, &action, nil)
@@ -137,12 +156,15 @@ enum SignalDelivery {
     }
   }
 
-  /// The handler: async-signal-safe, since it loads pointers that were set before it was installed, adds to an atomic,
+  /// The handler: async-signal-safe, since it loads pointers that were set before it was installed, adds to atomics,
   /// and writes to an eventfd; `errno` is left as it was.
   private static let handle: @convention(c) (Int32) -> Void = { signal in
     let errno = Glibc.errno
     if case .success(let box) = SignalDelivery.shared {
-      unsafe box.value.counts[Int(signal)].add(1, ordering: .releasing)
+      box.value.withCounts(of: signal) { counts in
+        if !counts.isHandled.load(ordering: .acquiring) { counts.unhandled.add(1, ordering: .releasing) }
+        counts.all.add(1, ordering: .releasing)
+      }
       box.value.arrivals.ring()
     }
     Glibc.errno = errno

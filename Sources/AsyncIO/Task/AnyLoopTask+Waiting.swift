@@ -21,11 +21,13 @@ extension LoopExecutor {
   /// The tasks that have not ended, in order of creation.
   package var unfinishedTasks: [AnyLoopTask] { tasks }
 
-  /// What is waited for by others than tasks of the loop, in a few words each.
+  /// What is waited for by others than tasks of the loop, in a few words each; but for tasks of the loop, which have not
+  /// ended themselves.
   package var waitsFromOutside: [String] {
-    outsiders.values.map { outsider in
+    outsiders.values.compactMap { outsider in
       switch outsider {
       case let waiter as Waiter: waiter.waitDescription
+      case is AnyLoopTask: nil
       case let future as AnyFuture: future.subjectOfWait
       default: "something"
       }

@@ -12,13 +12,13 @@ enum Schedules {
   @TaskLocal static var seeds = seeds(of: 200, usually: 3)
 
   /// A part of the seeds that takes no time; with `ASYNCIO_SEEDS=all` in the environment, all of them; with a number there,
-  /// so many.
+  /// at least so many.
   static func seeds(of count: UInt64, usually few: UInt64) -> Range<UInt64> {
     // SAFETY: getenv returns null or a C string that lives while nobody changes the environment.
     let asked = unsafe getenv("ASYNCIO_SEEDS").map { unsafe String(cString: $0) }
     switch asked {
     case "all": return 0..<count
-    case let text?: return 0..<(UInt64(text) ?? few)
+    case let text?: return 0..<max(few, UInt64(text) ?? 0)
     case nil: return 0..<few
     }
   }

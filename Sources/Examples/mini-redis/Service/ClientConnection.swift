@@ -111,15 +111,12 @@ final class ClientConnection {
     guard let waiter = session.waiter else {
       return try await whileItTakes { try await connection.reader.fill(timeout: $0) }
     }
-    // The client may go before it is served, or send on: its reader keeps that.
-    let reading = loop.createTask { [connection] in while try await connection.reader.fill() {} }
+    // The client may go before it is served, or send on: its reader keeps that. How this ends, the next read tells.
+    let reading = loop.createTask { [connection] in while (try? await connection.reader.fill()) == true {} }
     defer { reading.cancel() }
     _ = try await wait([waiter.isServed, reading] as [AnyFuture], returnWhen: .firstCompleted)
-    guard waiter.isServed.isDone else {
-      try await reading.value
-      return false
-    }
-    // One task at a time reads. How it ended, the next read tells.
+    guard waiter.isServed.isDone else { return try await connection.reader.fill() }
+    // One task at a time reads.
     reading.cancel()
     _ = try await wait([reading])
     return true

@@ -95,7 +95,10 @@ final class Session {
   func block(_ waiter: BlockedClient) { self.waiter = waiter }
 
   /// Lets them go on, after a reply that was added.
-  func unblock() { waiter = nil }
+  func unblock() {
+    waiter = nil
+    if output.isOverfull { end() }
+  }
 
   /// Adds a message of a channel to the replies. A client that does not take them is ended instead, before they take more
   /// memory than they may.
@@ -107,6 +110,7 @@ final class Session {
       output.bulk("message" as ByteString)
       output.bulk(channel)
       output.bulk(message)
+      if output.isOverfull { end() }
     }
     onPush()
   }
