@@ -132,8 +132,7 @@ extension MemoryNetwork: SystemCalls {
     if !owns(descriptor) { return try kernel.localAddress(descriptor) }
     return try withState { state throws(Errno) in
       let socket = try socket(descriptor, state)
-      guard let address = socket.local ?? (socket.family == AF_UNIX ? .unnamed : nil) else { throw .invalidArgument }
-      return address
+      return try socket.told(socket.local)
     }
   }
 
@@ -142,8 +141,7 @@ extension MemoryNetwork: SystemCalls {
     return try withState { state throws(Errno) in
       let socket = try socket(descriptor, state)
       guard socket.phase == .connected else { throw .socketNotConnected }
-      guard let address = socket.remote ?? (socket.family == AF_UNIX ? .unnamed : nil) else { throw .invalidArgument }
-      return address
+      return try socket.told(socket.remote)
     }
   }
 

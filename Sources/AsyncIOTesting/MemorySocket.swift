@@ -54,6 +54,13 @@ final class MemorySocket {
     return (try? SocketAddress(host: loopbackHost, port: address.port)) ?? address
   }
 
+  /// What the kernel says when it is asked for an address of it: of a Unix socket without a name, that it is unnamed.
+  func told(_ address: SocketAddress?) throws(Errno) -> SocketAddress {
+    if let address { return address }
+    guard family == AF_UNIX else { throw .invalidArgument }
+    return .unnamed
+  }
+
   var isStream: Bool { type & 0xf == Int32(SOCK_STREAM.rawValue) }
 
   /// The bytes that can be read.

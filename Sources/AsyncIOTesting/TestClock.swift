@@ -140,12 +140,6 @@ package final class TestClock: LoopClock, @unchecked Sendable {
     return .poll
   }
 
-  /// The longest wait in real time without another look around.
-  private static let slice: Int64 = 20_000_000
-
-  /// The same where only the limit of real time is to be kept.
-  private static let longSlice: Int64 = 1_000_000_000
-
   /// Ends a run that takes too long in real time, whatever it is busy with. The backend asks for it at each look for I/O.
   func keepLimitOfRealTime() {
     guard isArmed else { return }
@@ -158,4 +152,10 @@ package final class TestClock: LoopClock, @unchecked Sendable {
       onHang("it has been running for \(Duration.nanoseconds(present - begin)) of real time")
     }
   }
+
+  /// The longest wait in real time without another look around.
+  private static let slice: Int64 = 20_000_000
+
+  /// The same where only the limit of real time is to be kept.
+  private static let longSlice: Int64 = 1_000_000_000
 }

@@ -30,7 +30,8 @@ final class Session {
   /// What the client waits for, with all its requests; `nil` when it does not.
   private(set) var waiter: BlockedClient?
   /// Whether the connection is to be closed, once the replies have been sent.
-  private(set) var hasEnded = false
+  var hasEnded: Bool { isOver || output.isOverfull }
+  private var isOver = false
   /// Whether requests that were received wait until the replies to those before them have been sent.
   private(set) var isHeldBack = false
   private var parser: RequestParser
@@ -85,7 +86,6 @@ final class Session {
     } catch {
       output.error(error.description)
     }
-    if output.isOverfull { end() }
   }
 
   /// With so much to send, the next request waits: a client that does not read costs no more than this, and one reply.
@@ -95,10 +95,7 @@ final class Session {
   func block(_ waiter: BlockedClient) { self.waiter = waiter }
 
   /// Lets them go on, after a reply that was added.
-  func unblock() {
-    waiter = nil
-    if output.isOverfull { end() }
-  }
+  func unblock() { waiter = nil }
 
   /// Adds a message of a channel to the replies. A client that does not take them is ended instead, before they take more
   /// memory than they may.
@@ -110,7 +107,6 @@ final class Session {
       output.bulk("message" as ByteString)
       output.bulk(channel)
       output.bulk(message)
-      if output.isOverfull { end() }
     }
     onPush()
   }
@@ -118,7 +114,7 @@ final class Session {
   // MARK: The end
 
   /// Ends the session after its last reply.
-  func end() { hasEnded = true }
+  func end() { isOver = true }
 
   /// The same, for bytes that are no request.
   func end(with error: ProtocolError) {
@@ -132,7 +128,7 @@ final class Session {
     isClosed = true
     if let waiter { service.blocked.leave(waiter, on: loop) }
     service.channels.unsubscribeFromAll(self)
-    hasEnded = true
+    isOver = true
     onPush = {}
     unsentCount = { 0 }
     service.leave()
