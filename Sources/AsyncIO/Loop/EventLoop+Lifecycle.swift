@@ -8,14 +8,14 @@ import Synchronization
 
 extension EventLoop {
   /// Whether a thread runs the loop now. Any thread.
-  public nonisolated var isRunning: Bool { phase.load(ordering: .relaxed) == .running }
+  public nonisolated var isRunning: Bool { executor.phase.load(ordering: .relaxed) == .running }
 
   /// Whether the loop was closed. Any thread.
-  public nonisolated var isClosed: Bool { phase.load(ordering: .relaxed) == .closed }
+  public nonisolated var isClosed: Bool { executor.phase.load(ordering: .relaxed) == .closed }
 
   /// Whether nothing that was not ready by now will come any more.
   @inline(__always)
-  nonisolated var isClosing: Bool { phase.load(ordering: .relaxed).rawValue >= Phase.closing.rawValue }
+  nonisolated var isClosing: Bool { executor.isClosing }
 
   /// Runs the loop on this thread until ``stop()`` is called.
   ///
@@ -45,7 +45,7 @@ extension EventLoop {
       executor.stopIfForked()
       throw LoopStateError.alreadyRunning
     }
-    guard phase.compareExchange(expected: .idle, desired: .running, ordering: .acquiringAndReleasing).exchanged
+    guard executor.phase.compareExchange(expected: .idle, desired: .running, ordering: .acquiringAndReleasing).exchanged
     else {
       executor.releaseClosed()
       throw LoopStateError.closed
@@ -69,7 +69,7 @@ extension EventLoop {
     }
     isStopping.store(false, ordering: .relaxed)
     ThreadLocals.running = nil
-    phase.store(.idle, ordering: .releasing)
+    executor.phase.store(.idle, ordering: .releasing)
     executor.release()
     // Jobs of Swift's tasks that came while the loop was leaving stay in the inbox for its next run.
   }

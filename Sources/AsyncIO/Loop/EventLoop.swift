@@ -46,7 +46,6 @@ public actor EventLoop {
   /// Whom the loop's threads ask for the addresses of names.
   package nonisolated let nameLookup: any NameLookup
 
-  nonisolated let phase = Atomic<Phase>(.idle)
   nonisolated let isStopping = Atomic(false)
   nonisolated let logger: Logger
 
@@ -137,15 +136,10 @@ public actor EventLoop {
 
   deinit {
     LoopsOfProcess.remove(self)
-    guard phase.load(ordering: .acquiring) != .closed else { return }
+    guard executor.phase.load(ordering: .acquiring) != .closed else { return }
     logger.warning(
       "EventLoop: a loop was released without close()", metadata: ["kind": "\(ExceptionContext.Kind.loopNotClosed)"])
   }
-}
-
-/// Where a loop is in its life.
-enum Phase: UInt8, AtomicRepresentable {
-  case idle, running, closing, closed
 }
 
 /// A call that came too late: its loop is closed.

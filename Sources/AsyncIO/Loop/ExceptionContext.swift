@@ -99,7 +99,7 @@ extension EventLoop {
   /// Reports from any thread: in one of the loop's next turns, or to the log when it is closed.
   package nonisolated func reportLater(_ context: ExceptionContext) {
     let isTaken: Bool
-    if executor.isHeldByThisThread && phase.load(ordering: .relaxed) != .closed {
+    if executor.isHeldByThisThread && executor.phase.load(ordering: .relaxed) != .closed {
       executor.ready.append(.callback { self.assumeIsolated { $0.reportException(context) } })
       isTaken = true
     } else {

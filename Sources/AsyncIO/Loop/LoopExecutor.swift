@@ -9,14 +9,24 @@ import SystemPackage
 /// The serial executor of an ``EventLoop``, and the task executor that its tasks prefer.
 ///
 /// Invariant, and the reason for `@unchecked Sendable`: one thread at a time *holds* the loop. `holder` says which;
-/// only that thread touches `ready`, `timers`, `blocks`, `current`, `residents` and `outsiders`. `inbox`, `holder` and `wakeUp`
-/// are for all threads.
+/// only that thread touches `ready`, `timers`, `blocks`, `current`, `residents` and `outsiders`. `inbox`, `phase`,
+/// `holder` and `wakeUp` are for all threads.
 @safe package final class LoopExecutor: SerialExecutor, TaskExecutor, @unchecked Sendable {
   let ready = ReadyQueue()
   let timers: TimerQueue
   let inbox = Inbox()
   let blocks = BlockPool()
   private let wakeUp: Locked<WakeUpDescriptor?>
+
+  /// Where the loop is in its life.
+  let phase = Atomic<Phase>(.idle)
+
+  enum Phase: UInt8, AtomicRepresentable {
+    case idle, running, closing, closed
+  }
+
+  /// Whether nothing that was not ready by now will come any more.
+  var isClosing: Bool { phase.load(ordering: .relaxed).rawValue >= Phase.closing.rawValue }
 
   /// The loop, while one of its threads runs it; it holds this executor.
   var loop: Unmanaged<AnyObject>?

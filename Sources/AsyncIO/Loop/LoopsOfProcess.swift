@@ -43,7 +43,7 @@ enum LoopsOfProcess {
 extension EventLoop {
   /// In the child. It has one thread, which may be inside of any call of this loop.
   fileprivate nonisolated func becomeForked() {
-    phase.store(.closed, ordering: .sequentiallyConsistent)
+    executor.phase.store(.closed, ordering: .sequentiallyConsistent)
     executor.becomeForked()
   }
 

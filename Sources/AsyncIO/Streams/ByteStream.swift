@@ -25,24 +25,27 @@ import SystemPackage
     case failed(any Error)
   }
 
+  // First what each request touches: with many connections, a line of memory more is a miss of the cache more.
   let loop: EventLoop
   let readable: ReadinessWait
-  let kind: Kind
   let calls: any SystemCalls
   let rawValue: Int32
-  /// Where it was made, for reports.
-  private let site: CreationSite
-  private var socket: OwnedSocket?
-
+  let kind: Kind
   private(set) var life = Life.open
-  /// The error that the stream, or its writing side, was lost by: the first one.
-  var failure: (any Error)?
-
+  /// Whether the queue has passed the high-water mark, and is not below the low one again.
+  var isFull = false
+  /// The calls since its task was suspended last, and what they have moved: 4 KiB count as one more.
+  var streak = 0
+  private static let longestStreak = 128
   var writing = Writing.open
   // SAFETY: no access finds another one begun: what is called meanwhile is the kernel, and that with a copy.
   @exclusivity(unchecked) private var uncheckedQueue = WriteQueue()
-  /// Whether the queue has passed the high-water mark, and is not below the low one again.
-  var isFull = false
+
+  /// Where it was made, for reports.
+  private let site: CreationSite
+  private var socket: OwnedSocket?
+  /// The error that the stream, or its writing side, was lost by: the first one.
+  var failure: (any Error)?
   var highWaterMark: Int
   var lowWaterMark: Int
   var writeWatch: (any Watch)?
@@ -55,10 +58,6 @@ import SystemPackage
 
   /// The halves that somebody holds.
   private var halves: Int
-  /// The calls since its task was suspended last, and what they have moved: 4 KiB count as one more.
-  var streak = 0
-  private static let longestStreak = 128
-
   private var knownAddresses: [SocketAddress?] = []
 
   init(

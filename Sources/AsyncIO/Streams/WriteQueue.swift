@@ -14,12 +14,11 @@ struct WriteQueue {
     var isOwn: Bool
   }
 
+  /// The number of bytes that wait.
+  private(set) var count = 0
   private var pieces: [Piece] = []
   private var first = 0
   private var sent = 0
-
-  /// The number of bytes that wait.
-  private(set) var count = 0
 
   var isEmpty: Bool { count == 0 }
 

@@ -38,7 +38,7 @@ extension AnyFuture {
     try await task.willWait(for: self)
     // The request that was due has ended it: nobody would tell us.
     if isDone { return task.awaited = nil }
-    unsafe await withUnsafeContinuation { continuation in
+    unsafe await _unsafeInheritExecutor_withUnsafeContinuation { continuation in
       // Asked again: a body that is not isolated to the loop has made a trip through the queue since.
       if isDone { return unsafe continuation.resume() }
       task.waitToken = executor.makeTokens(1)

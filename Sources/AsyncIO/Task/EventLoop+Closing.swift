@@ -26,7 +26,7 @@ extension EventLoop {
     guard executor.acquire() else {
       misuse("EventLoop.close", "the loop is running; call stop() first, and wait until its run returns")
     }
-    guard phase.compareExchange(expected: .idle, desired: .closing, ordering: .acquiringAndReleasing).exchanged
+    guard executor.phase.compareExchange(expected: .idle, desired: .closing, ordering: .acquiringAndReleasing).exchanged
     else { return executor.releaseClosed() }
     // First, so that a thread that goes on scheduling does not keep the closing from its end.
     executor.inbox.close()
@@ -42,7 +42,7 @@ extension EventLoop {
       loop.abandonOutsiders()
       loop.releaseEverything()
     }
-    phase.store(.closed, ordering: .releasing)
+    executor.phase.store(.closed, ordering: .releasing)
     executor.closeWakeUp()
     executor.releaseClosed()
   }

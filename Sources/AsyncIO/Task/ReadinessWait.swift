@@ -48,7 +48,7 @@ package final class ReadinessWait: Waiter, DescriptorInterest, @unchecked Sendab
       isNoted = false
       return
     }
-    if restTimer == nil { try beWatching() }
+    if isResting || watch == nil { try beWatching() }
     try await wait(on: loop.executor, until: deadline)
     if hasEnded { throw DescriptorClosedError() }
   }
@@ -68,7 +68,12 @@ package final class ReadinessWait: Waiter, DescriptorInterest, @unchecked Sendab
     }
   }
 
-  private func beWatching() throws { try loop.assumeIsolated { try beWatching(on: $0) } }
+  /// Unless it rests: then the timer sees to it.
+  @inline(never)
+  private func beWatching() throws {
+    guard restTimer == nil else { return }
+    try loop.assumeIsolated { try beWatching(on: $0) }
+  }
 
   private func beWatching(on loop: isolated EventLoop) throws {
     guard let watch else {

@@ -80,7 +80,7 @@
     guard let task = try enterWait(on: executor, until: deadline) else {
       return try await waitUnusually(on: executor, until: deadline)
     }
-    unsafe await withUnsafeContinuation { unsafe suspend($0) }
+    unsafe await _unsafeInheritExecutor_withUnsafeContinuation { unsafe suspend($0) }
     try finish(task, executor)
   }
 
@@ -94,7 +94,7 @@
   private final func enterWait(on executor: LoopExecutor, until deadline: Deadline?) throws -> AnyLoopTask? {
     executor.checkIsolated()
     precondition(hasBegun || !isWaiting && !isLeaving, "Waiter: it is used for two waits at once")
-    guard let task = executor.currentTask, !task.loop.isClosing else { return nil }
+    guard let task = executor.currentTask, !executor.isClosing else { return nil }
     if !hasBegun { end = .none }
     if task.due != .nothing {
       giveUp(.cancelled)
@@ -141,7 +141,7 @@
       if executor.isPreferredByThisTask { return try await waitForeignlyUncancellably(on: executor) }
       return try await withTaskExecutorPreference(executor) { try await waitForeignlyUncancellably(on: executor) }
     }
-    if task.loop.isClosing {
+    if executor.isClosing {
       giveUp(.abandoned)
       try await task.endOfTime()
     }
@@ -164,7 +164,7 @@
 
   private final func suspend(on executor: LoopExecutor, until deadline: Deadline?) async {
     getReady(on: executor, until: deadline)
-    unsafe await withUnsafeContinuation { unsafe suspend($0) }
+    unsafe await _unsafeInheritExecutor_withUnsafeContinuation { unsafe suspend($0) }
     goOn(on: executor)
   }
 
