@@ -6,14 +6,18 @@ import Synchronization
 
 /// How often a busy loop looks at the world outside its FIFO.
 ///
-/// Invariant: `untilLook` entries may still run before the loop looks again, and `untilTick` before it asks whether the
-/// kernel's tick has moved from `tick`, where it stood at the last look.
+/// Invariant: `untilLook` entries may still run before the loop asks the kernel again, and `untilTick` before it asks
+/// whether the kernel's tick has moved from `tick`, where it stood last. Of the entries in the FIFO the first `owed`
+/// are those up to the last one that a look has brought.
 struct Pace {
   var untilLook = maximumJobs
   var untilTick = jobsBetweenTicks
   /// How many entries run between two questions for the tick.
   var stride = jobsBetweenTicks
   var tick: Int64 = 0
+  var owed = 0
+  /// Set when the tick has moved: the next turn looks at the timers.
+  var hasTicked = false
   /// Set when a timer was armed that is due already: the next turn looks at the timers, whatever the pace.
   var hasDueTimer = false
 
@@ -25,7 +29,28 @@ struct Pace {
   /// Notes a look.
   mutating func hasLooked(at tick: Int64) {
     self.tick = tick
-    untilLook = Self.maximumJobs
+    untilTick = stride
+    untilLook = max(Self.maximumJobs, owed)
+  }
+
+  /// Notes that entries have run.
+  mutating func haveRun(_ count: Int) {
+    untilLook -= count
+    untilTick -= count
+    owed = max(0, owed - count)
+  }
+
+  /// Notes where the tick stands.
+  mutating func hasAsked(for tick: Int64) {
+    if tick != self.tick {
+      self.tick = tick
+      hasTicked = true
+      untilLook = owed
+      // Of entries that take long, sixteen would take too long.
+      stride = 1
+    } else {
+      stride = min(2 * stride, Self.jobsBetweenTicks)
+    }
     untilTick = stride
   }
 }
@@ -35,10 +60,11 @@ extension EventLoop {
   ///
   /// 1. Take what other threads left in the inbox, up to 256 entries.
   /// 2. Ask for readiness. If nothing is ready and no stop was asked, wait until the next deadline; else just look, and
-  ///    that only when 256 entries have run, or the kernel's tick (1 to 4 ms) has passed, since the last look. The tick
-  ///    is asked for after 16 entries; after each one, when entries have been taking longer than it.
-  /// 3. After a look, read the clock once, and move the timers that are due to the FIFO, in order of (deadline,
-  ///    arming).
+  ///    that only when 256 entries have run, or the kernel's tick (1 to 4 ms) has passed, since the last look; and not
+  ///    before all that it brought has run, since the kernel would tell the same again. The tick is asked for after 16
+  ///    entries; after each one, when entries have been taking longer than it.
+  /// 3. After a look, or a tick, read the clock once, and move the timers that are due to the FIFO, in order of
+  ///    (deadline, arming).
   /// 4. Run what stands in the FIFO now, first in first out, and no more than 256 entries, or those of one tick; what
   ///    they add waits for the next turn.
   ///
@@ -47,7 +73,7 @@ extension EventLoop {
   func turn() {
     executor.inbox.move(to: executor.ready, atMost: Pace.maximumJobs)
     let hasLooked = askForReadiness()
-    if hasLooked || pace.hasDueTimer { moveDueTimers() }
+    if hasLooked || pace.hasTicked || pace.hasDueTimer { moveDueTimers() }
     if batchOrder == .fifo && !isMarking { runBatches() } else { runObservedBatch() }
   }
 
@@ -57,26 +83,32 @@ extension EventLoop {
     let isLast = isStopping.load(ordering: .relaxed)
     if isLast || !executor.ready.isEmpty || pace.hasDueTimer {
       guard isLast || executor.ready.isEmpty || pace.untilLook <= 0 else { return false }
-      pace.hasLooked(at: timeSource.tick)
-      backend.wait(.poll)
+      look(.poll)
       return true
     }
     if executor.inbox.willSleep() {
       executor.timers.settle(timeSource.now)
-      backend.wait(timeSource.limit(until: executor.timers.earliest))
+      look(timeSource.limit(until: executor.timers.earliest))
       executor.inbox.didWake()
     } else if executor.inbox.hasEntry && pace.untilLook > 0 {
       return false
     } else {
-      backend.wait(.poll)
+      look(.poll)
     }
-    pace.hasLooked(at: timeSource.tick)
     executor.inbox.move(to: executor.ready, atMost: Pace.maximumJobs)
     return true
   }
 
+  private func look(_ limit: WaitLimit) {
+    let count = executor.ready.count
+    backend.wait(limit)
+    if executor.ready.count > count { pace.owed = executor.ready.count }
+    pace.hasLooked(at: timeSource.tick)
+  }
+
   /// Step 3.
   private func moveDueTimers() {
+    pace.hasTicked = false
     pace.hasDueTimer = false
     guard executor.timers.count > 0 else { return }
     let now = timeSource.now
@@ -96,7 +128,7 @@ extension EventLoop {
         executor.runFirst(chunk)
         size -= chunk
         noteJobs(chunk)
-        if pace.untilLook <= 0 { return }
+        if pace.untilLook <= 0 || pace.hasTicked { return }
       }
     } while !executor.ready.isEmpty && !pace.hasDueTimer && !executor.inbox.hasEntry
       && !isStopping.load(ordering: .relaxed)
@@ -104,16 +136,7 @@ extension EventLoop {
 
   /// Notes that entries have run, and asks for the tick when it is time.
   func noteJobs(_ count: Int) {
-    pace.untilLook -= count
-    pace.untilTick -= count
-    guard pace.untilTick <= 0 else { return }
-    if timeSource.tick != pace.tick {
-      // Of entries that take long, sixteen would take too long.
-      pace.stride = 1
-      pace.untilLook = 0
-    } else {
-      pace.stride = min(2 * pace.stride, Pace.jobsBetweenTicks)
-    }
-    pace.untilTick = pace.stride
+    pace.haveRun(count)
+    if pace.untilTick <= 0 { pace.hasAsked(for: timeSource.tick) }
   }
 }
