@@ -38,7 +38,7 @@ extension AnyFuture {
     try await task.willWait(for: self)
     // The request that was due has ended it: nobody would tell us.
     if isDone { return task.awaited = nil }
-    unsafe await _unsafeInheritExecutor_withUnsafeContinuation { continuation in
+    unsafe await suspendTask { continuation in
       // Asked again: a body that is not isolated to the loop has made a trip through the queue since.
       if isDone { return unsafe continuation.resume() }
       task.waitToken = executor.makeTokens(1)
@@ -71,7 +71,7 @@ extension AnyFuture {
   /// The same, of one that hears no cancel. The closing of the loop tells it, too.
   final func waitUncancellably() async throws {
     if loop.executor.isHeldByThisThread {
-      unsafe await withUnsafeContinuation { continuation in
+      unsafe await suspendTask { continuation in
         addOutsider { unsafe .continuation(continuation, $0) }
       }
     } else {
@@ -131,7 +131,7 @@ extension AnyLoopTask {
       due = .nothing
       throw CancellationError()
     }
-    unsafe await withUnsafeContinuation { (_: UnsafeContinuation<Void, Never>) in }
+    unsafe await suspendTask { _ in }
   }
 }
 

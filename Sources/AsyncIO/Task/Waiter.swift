@@ -80,7 +80,7 @@
     guard let task = try enterWait(on: executor, until: deadline) else {
       return try await waitUnusually(on: executor, until: deadline)
     }
-    unsafe await _unsafeInheritExecutor_withUnsafeContinuation { unsafe suspend($0) }
+    unsafe await suspendTask { unsafe suspend($0) }
     try finish(task, executor)
   }
 
@@ -164,7 +164,7 @@
 
   private final func suspend(on executor: LoopExecutor, until deadline: Deadline?) async {
     getReady(on: executor, until: deadline)
-    unsafe await _unsafeInheritExecutor_withUnsafeContinuation { unsafe suspend($0) }
+    unsafe await suspendTask { unsafe suspend($0) }
     goOn(on: executor)
   }
 
