@@ -2,6 +2,7 @@
 //
 // The life of a connection: closing, aborting, half-closing, being dropped; and its descriptor, which has one owner.
 
+import AsyncIOTesting
 import Glibc
 import SystemPackage
 import Testing
@@ -9,10 +10,13 @@ import Testing
 @testable import AsyncIO
 
 @Suite(.oneAtATime) struct ConnectionTests {
+  /// How many bytes `fill` writes into a pair in memory.
+  private static let filled = 2 * 65_536
+
   /// Whether a number is open in this process.
   private func isOpen(_ descriptor: Int32) -> Bool { fcntl(descriptor, F_GETFD) >= 0 }
 
-  /// Writes until something is queued.
+  /// Writes until something is queued: of a pair in memory, twice as much as it has room for.
   private func fill(_ connection: Connection) throws {
     while connection.writer.queuedCount == 0 { try connection.writer.writeNow([UInt8](repeating: 1, count: 65_536)) }
   }
@@ -37,127 +41,120 @@ import Testing
   }
 
   @Test func `SW-11: close sends what is queued first`() throws {
-    try withConnection { loop, connection, pair in
-      try fill(connection)
-      try connection.writer.writeNow("end")
-      let total = 0
-      connection.close()
-      #expect(connection.isClosing)
-      #expect(isOpen(pair.near.rawValue))
-      await #expect(throws: DescriptorClosedError.self) { try await connection.writer.write("x") }
-      let closed = loop.createTask { try await connection.waitClosed() }
-      var last = ""
-      var count = total
-      try await settle {
-        while let part = try? DescriptorPair.read(pair.far, 1_000_000), !part.isEmpty {
-          count += part.utf8.count
-          last = part
-        }
-        return closed.isDone
-      }
-      while let part = try? DescriptorPair.read(pair.far, 1_000_000), !part.isEmpty { last = part }
-      #expect(last.hasSuffix("end"))
+    try withConnectionPair { loop, near, far in
+      try fill(near)
+      try near.writer.writeNow("end")
+      near.close()
+      #expect(near.isClosing)
+      #expect(near.stream.life == .closing)
+      await #expect(throws: DescriptorClosedError.self) { try await near.writer.write("x") }
+      let closed = loop.createTask { try await near.waitClosed() }
+      try await loop.advance(by: .seconds(60))
+      #expect(!closed.isDone)
+      #expect(try await far.reader.read() == [UInt8](repeating: 1, count: Self.filled) + [UInt8](text: "end"))
       try await closed.value
-      #expect(!isOpen(pair.near.rawValue))
+      #expect(near.stream.life == .closed)
     }
   }
 
   @Test func `SW-11: what is queued is sent also when nobody holds the connection any more`() throws {
-    try EventLoop.run { loop in
-      let pair = try DescriptorPair.sockets()
+    try runInMemory { loop in
       let reports = Reports(of: loop)
-      try { () throws in
-        let connection = try Connection(near: pair, on: loop)
-        try fill(connection)
-        connection.close()
+      let far = try { () throws in
+        let (near, far) = try connectionPair()
+        try fill(near)
+        near.close()
+        return far
       }()
-      #expect(isOpen(pair.near.rawValue))
-      try await settle {
-        try? pair.drainFar()
-        return !isOpen(pair.near.rawValue)
-      }
+      defer { far.abort() }
+      try await loop.advance(by: .seconds(60))
+      #expect(loop.openThings.count == 2)
+      #expect(try await far.reader.read().count == Self.filled)
+      #expect(loop.openThings.count == 1)
       #expect(reports.count == 0)
     }
   }
 
   @Test func `SW-12: abort drops what is queued, and closes now; all who wait are told once`() throws {
-    try withConnection(options: StreamOptions(low: 0, high: 0)) { loop, connection, pair in
-      try fill(connection)
-      let drain = loop.createTask { try await connection.writer.drain() }
-      let read = loop.createTask { try await connection.reader.read(upTo: 1) }
-      let closed = (0..<3).map { _ in loop.createTask { try await connection.waitClosed() } }
-      try await turns(2)
-      connection.abort()
-      #expect(!isOpen(pair.near.rawValue))
-      #expect(connection.writer.queuedCount == 0)
+    try withConnectionPair(options: StreamOptions(low: 0, high: 0)) { loop, near, far in
+      try fill(near)
+      let drain = loop.createTask { try await near.writer.drain() }
+      let read = loop.createTask { try await near.reader.read(upTo: 1) }
+      let closed = (0..<3).map { _ in loop.createTask { try await near.waitClosed() } }
+      try await loop.waitAllTasksBlocked()
+      near.abort()
+      #expect(near.stream.life == .closed)
+      #expect(near.writer.queuedCount == 0)
       await #expect(throws: DescriptorClosedError.self) { try await drain.value }
       await #expect(throws: DescriptorClosedError.self) { try await read.value }
       for task in closed { try await task.value }
+      // What had been sent, and then no end.
+      #expect(try await far.reader.readExactly(65_536).count == 65_536)
+      await #expect(throws: SystemError(.connectionReset, in: "recv")) { try await far.reader.read(upTo: 1) }
     }
   }
 
   @Test func `SW-14: the peer ends its side, and we may write on`() throws {
-    try withConnection { _, connection, pair in
-      try pair.send("question")
-      pair.shutDownFar()
-      #expect(try await String(connection.reader.read()) == "question")
-      #expect(connection.reader.atEOF)
-      try await connection.writer.write("answer")
-      connection.writer.closeWriting()
-      #expect(try DescriptorPair.read(pair.far) == "answer")
-      #expect(try DescriptorPair.read(pair.far) == "")
-      await #expect(throws: StreamStateError.writingEnded) { try await connection.writer.write("x") }
+    try withConnectionPair { _, near, far in
+      try await far.writer.write("question")
+      far.writer.closeWriting()
+      #expect(try await String(near.reader.read()) == "question")
+      #expect(near.reader.atEOF)
+      try await near.writer.write("answer")
+      near.writer.closeWriting()
+      #expect(try await String(far.reader.read()) == "answer")
+      await #expect(throws: StreamStateError.writingEnded) { try await near.writer.write("x") }
     }
   }
 
   @Test func `our side ends after what is queued, and reading goes on`() throws {
-    try withConnection { _, connection, pair in
-      try fill(connection)
-      connection.writer.closeWriting()
-      connection.writer.closeWriting()
-      var hasEnded = false
-      try await settle {
-        while let part = try? DescriptorPair.read(pair.far, 100_000) { if part.isEmpty { hasEnded = true; break } }
-        return hasEnded
-      }
-      try pair.send("late")
-      #expect(try await String(connection.reader.read(upTo: 10)) == "late")
+    try withConnectionPair { _, near, far in
+      try fill(near)
+      near.writer.closeWriting()
+      near.writer.closeWriting()
+      #expect(try await far.reader.read().count == Self.filled)
+      try await far.writer.write("late")
+      #expect(try await String(near.reader.read(upTo: 10)) == "late")
     }
   }
 
   @Test func `SW-19, SW-20: waiting for the end returns when it has come, also with data unread`() throws {
-    try withConnection { loop, connection, pair in
-      try pair.send("unread")
-      _ = try await connection.reader.read(upTo: 1)
-      await #expect(throws: TimeoutError.self) { try await connection.waitClosed(timeout: .milliseconds(1)) }
-      let waits = (0..<3).map { _ in loop.createTask { try await connection.waitClosed() } }
-      try await turns()
+    try withConnectionPair { loop, near, far in
+      try await far.writer.write("unread")
+      _ = try await near.reader.read(upTo: 1)
+      let begin = loop.now
+      await #expect(throws: TimeoutError.self) { try await near.waitClosed(timeout: .seconds(60)) }
+      #expect(begin.duration(to: loop.now) == .seconds(60))
+      let waits = (0..<3).map { _ in loop.createTask { try await near.waitClosed() } }
+      try await loop.waitAllTasksBlocked()
       waits[0].cancel()
-      connection.close()
+      near.close()
       #expect(await outcome(of: waits[0]) == "cancelled")
       try await waits[1].value
       try await waits[2].value
-      try await connection.waitClosed()
+      try await near.waitClosed()
     }
   }
 
   @Test func `SW-21: a connection that is dropped is closed, with one report`() throws {
-    try EventLoop.run { loop in
+    try runInMemory { loop in
       let reports = Reports(of: loop)
       for keep in [0, 1, 2] {
-        let pair = try DescriptorPair.sockets()
         var kept: Any?
-        try { () throws in
-          let connection = try Connection(near: pair, on: loop)
-          if keep == 1 { kept = connection.reader }
-          if keep == 2 { kept = connection.writer }
+        let far = try { () throws in
+          let (near, far) = try connectionPair()
+          if keep == 1 { kept = near.reader }
+          if keep == 2 { kept = near.writer }
+          return far
         }()
-        #expect(isOpen(pair.near.rawValue) == (keep != 0))
+        #expect(loop.openThings.count == (keep == 0 ? 1 : 2))
         #expect(reports.count == max(keep, 1))
         withExtendedLifetime(kept) {}
         kept = nil
-        #expect(!isOpen(pair.near.rawValue))
+        #expect(loop.openThings.count == 1)
         #expect(reports.kinds == Array(repeating: .connectionNotClosed, count: keep + 1))
+        #expect(try await far.reader.read() == [])
+        far.close()
       }
     }
   }
@@ -237,17 +234,17 @@ import Testing
     }
   }
 
-  @Test func `T-65: after a cancelled read, the next one works`() throws {
-    try withConnection { loop, connection, pair in
+  @Test(.overSeeds(200)) func `T-65: after a cancelled read, the next one works`() throws {
+    try withConnectionPair { loop, near, far in
       for _ in 0..<20 {
-        let first = loop.createTask { try await connection.reader.read(upTo: 1) }
+        let first = loop.createTask { try await near.reader.read(upTo: 1) }
         try await turns()
         first.cancel()
         let second = loop.createTask {
           _ = await outcome(of: first)
-          return try await String(connection.reader.read(upTo: 1))
+          return try await String(near.reader.read(upTo: 1))
         }
-        try pair.send("x")
+        try await far.writer.write("x")
         #expect(try await second.value == "x")
         #expect(first.isCancelled)
       }
@@ -255,15 +252,16 @@ import Testing
   }
 
   @Test func `SW-29: addresses after the end are the last known, or none`() throws {
-    try EventLoop.run { loop in
+    try runInMemory { loop in
       for isAsked in [false, true] {
-        let connection = try Connection(near: .tcp(), on: loop)
+        let (connection, far) = try connectionPair()
         if isAsked { #expect("\(connection.localAddress, default: "")".hasPrefix("127.0.0.1:")) }
         let known = isAsked ? connection.peerAddress.map { "\($0)" } : nil
         #expect((known != nil) == isAsked)
         connection.close()
         #expect(connection.peerAddress.map { "\($0)" } == known)
         #expect((connection.localAddress != nil) == isAsked)
+        far.close()
       }
     }
   }

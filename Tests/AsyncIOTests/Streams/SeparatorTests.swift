@@ -163,7 +163,7 @@ import Testing
     }
   }
 
-  @Test(arguments: [1, 2, 3, 4, 5] as [UInt64])
+  @Test(.inOrder, arguments: [1, 2, 3, 4, 5] as [UInt64])
   func `SR-20: a megabyte reads the same, however it arrives`(seed: UInt64) throws {
     var random = SystemRandom(state: seed)
     let bytes = Self.text(&random)

@@ -2,6 +2,7 @@
 //
 // Much traffic: what the kernel may answer, slow peers, peers that never pause, and what it all costs.
 
+import AsyncIOTesting
 import Glibc
 import SystemPackage
 import Testing
@@ -36,11 +37,11 @@ import Testing
     let outgoing = (0..<60).map { _ in
       (0..<[random.next(10), random.next(30_000)][random.next(2)]).map { _ in UInt8(random.next(256)) }
     }
-    let socket = ScriptedSocket(
-      incoming, receiving: Self.answers(200, &random), sending: Self.answers(200, &random))
+    let (receiving, sending) = (Self.answers(200, &random), Self.answers(200, &random))
     let kinds = (0..<10_000).map { _ in random.next(4) }
     // Of the pauses after each shortage none is real.
-    try EventLoop.run(configuration: .virtual()) { loop in
+    try runVirtually { loop in
+      let socket = ScriptedSocket(incoming, receiving: receiving, sending: sending)
       let (connection, pair) = try loop.scripted(socket, options: StreamOptions(low: 1_000, high: 5_000))
       defer { withExtendedLifetime(pair) { connection.abort() } }
       let write = loop.createTask {
@@ -87,15 +88,9 @@ import Testing
   }
 
   @Test func `SW-24: much data through a small window: exact bytes, bounded memory`() throws {
-    try EventLoop.run { loop in
-      // Of the Unix kind: TCP waits for 40 ms at each full window of that size.
-      let pair = try DescriptorPair.sockets()
-      var window: Int32 = 4_096
-      _ = unsafe setsockopt(pair.near.rawValue, SOL_SOCKET, SO_SNDBUF, &window, 4)
-      let connection = try Connection(near: pair, on: loop)
-      defer { connection.abort() }
+    try withConnectionPair(capacity: 4_096) { loop, connection, peer in
       // Each byte is looked at, which takes long where nothing is optimized.
-      let total = 2_000_000
+      let total = 300_000
       let block = 10_007
       let mark = connection.writer.waterMarks.high
       var greatest = 0
@@ -110,9 +105,6 @@ import Testing
         }
         connection.writer.closeWriting()
       }
-      let peer = try Connection(
-        owning: OwnedSocket(owning: dup(pair.far.rawValue), calls: loop.systemCalls), on: loop)
-      defer { peer.abort() }
       var received = 0
       var isRight = true
       for try await chunk in peer.reader.chunks {
@@ -130,9 +122,9 @@ import Testing
 
   @Test func `a peer that never pauses, and one that takes all, leave others their turns`() throws {
     for isReading in [true, false] {
-      let endless = [UInt8](repeating: 0x0A, count: 1_000_000)
-      let socket = ScriptedSocket(endless)
-      try EventLoop.run { loop in
+      let endless = [UInt8](repeating: 0x0A, count: 200_000)
+      try runVirtually { loop in
+        let socket = ScriptedSocket(endless)
         let (connection, pair) = try loop.scripted(socket)
         defer { withExtendedLifetime(pair) { connection.abort() } }
         var rounds = 0
@@ -179,15 +171,16 @@ import Testing
   }
 
   @Test func `an idle reader holds no block, one that waits with little holds little`() throws {
-    try withConnection { loop, connection, pair in
-      let reader = connection.reader
+    try withConnectionPair { loop, near, far in
+      let reader = near.reader
       let task = loop.createTask { try await reader.readExactly(100) }
-      try await turns()
+      try await loop.waitAllTasksBlocked()
       #expect(reader.buffer.capacity == 0)
-      try pair.send("12345")
-      try await settle { reader.bufferedCount == 5 && connection.stream.readable.isWaiting }
+      try await far.writer.write("12345")
+      try await loop.advance(by: .milliseconds(1))
+      #expect(reader.bufferedCount == 5 && near.stream.readable.isWaiting)
       #expect(reader.buffer.capacity <= 64)
-      try pair.send(String(repeating: "x", count: 95))
+      try await far.writer.write(String(repeating: "x", count: 95))
       #expect(try await task.value.count == 100)
       #expect(reader.buffer.capacity == 0)
     }

@@ -2,6 +2,7 @@
 //
 // Reading, as the contract's section on readers has it.
 
+import AsyncIOTesting
 import SystemPackage
 import Testing
 
@@ -98,7 +99,7 @@ import Testing
 
   @Test(arguments: [0, -1, Int.min])
   func `SR-11: a limit has to be positive`(limit: Int) throws {
-    try EventLoop.run { loop in
+    try runVirtually { loop in
       let pair = try DescriptorPair.sockets()
       #expect(throws: InvalidArgumentError.self) {
         try Connection(near: pair, options: StreamOptions(limit: limit), on: loop)
@@ -107,7 +108,7 @@ import Testing
   }
 
   @Test func `SR-12: an error comes after what came before it, and stays`() throws {
-    try EventLoop.run { loop in
+    try runVirtually { loop in
       let socket = ScriptedSocket(
         [UInt8](text: "ab"), receiving: [.count(2), .error(.resourceTemporarilyUnavailable), .error(.connectionReset)])
       let (connection, pair) = try loop.scripted(socket)
@@ -126,19 +127,27 @@ import Testing
   }
 
   @Test func `SR-12: a reader that waits is told of the reset`() throws {
+    let reset = "\(SystemError(.connectionReset, in: "recv"))"
+    try withConnectionPair { loop, near, far in
+      let task = loop.createTask { try await near.reader.readExactly(3) }
+      try await loop.waitAllTasksBlocked()
+      far.abort()
+      #expect(await outcome(of: task) == reset)
+    }
+    // What the kernel's reset wakes.
     try EventLoop.run { loop in
       let pair = try DescriptorPair.tcp()
       let connection = try Connection(near: pair, on: loop)
       let task = loop.createTask { try await connection.reader.readExactly(3) }
       try await turns()
       try pair.resetFar()
-      #expect(await outcome(of: task) == "\(SystemError(.connectionReset, in: "recv"))")
+      #expect(await outcome(of: task) == reset)
     }
   }
 
   @Test func `SR-12: a reset that a send was told of is no end for the reader, after what had come`() throws {
     for errno in [Errno.connectionReset, .timedOut, .noRouteToHost] {
-      try EventLoop.run { loop in
+      try runVirtually { loop in
         let socket = ScriptedSocket([UInt8](text: "ab"), sending: [.error(errno)])
         let (connection, pair) = try loop.scripted(socket)
         defer { withExtendedLifetime(pair) {} }
@@ -153,7 +162,7 @@ import Testing
   }
 
   @Test func `SR-12: a peer that has ended its side, and takes no more, is an end for the reader`() throws {
-    try EventLoop.run { loop in
+    try runVirtually { loop in
       let socket = ScriptedSocket([UInt8](text: "ab"), sending: [.error(.brokenPipe)])
       let (connection, pair) = try loop.scripted(socket)
       defer { withExtendedLifetime(pair) { connection.abort() } }
@@ -175,15 +184,16 @@ import Testing
   }
 
   @Test func `SR-13: a reader that is cancelled loses no byte`() throws {
-    try withConnection { loop, connection, pair in
-      let reader = connection.reader
+    try withConnectionPair { loop, near, far in
+      let reader = near.reader
       for read in [
         { _ = try await reader.readExactly(100) }, { _ = try await reader.readLine() }, { _ = try await reader.read() },
         { _ = try await reader.readUntil([0, 0]) },
       ] as [() async throws -> Void] {
         let task = loop.createTask { try await read() }
-        try pair.send("ab")
-        try await settle { reader.bufferedCount > 0 }
+        try await far.writer.write("ab")
+        try await loop.advance(by: .milliseconds(1))
+        #expect(reader.bufferedCount == 2)
         task.cancel()
         #expect(await outcome(of: task) == "cancelled")
         #expect(try await String(reader.readExactly(2)) == "ab")
@@ -191,53 +201,64 @@ import Testing
     }
   }
 
-  @Test func `SR-13: a cancel that meets the arrival loses no byte, in either order`() throws {
+  @Test(.overSeeds(200)) func `SR-13: a cancel that meets the arrival loses no byte, in either order`() throws {
     for cancelFirst in [true, false] {
-      try withConnection { loop, connection, pair in
-        let task = loop.createTask { try await connection.reader.readExactly(2) }
-        try await turns()
-        if cancelFirst { task.cancel() }
-        try pair.send("ab")
-        if !cancelFirst {
-          // The readiness has come, and the task has not gone on.
-          try await settle { !connection.stream.readable.isWaiting }
-          task.cancel()
+      try withConnectionPair { loop, near, far in
+        let (bell, ringer) = try connectionPair()
+        defer {
+          bell.abort()
+          ringer.abort()
         }
-        _ = await outcome(of: task)
-        let rest = task.isCancelled ? try await String(connection.reader.readExactly(2)) : "ab"
-        #expect(rest == "ab")
+        // It hears of a byte of its own in the turn in which the others arrive, in order before the reader does.
+        var reading: LoopTask<[UInt8]>?
+        let cancelling = loop.createTask {
+          _ = try await bell.reader.readExactly(1)
+          if loop.testSeed == nil && !cancelFirst {
+            // The readiness has come, and the reader has not gone on.
+            #expect(!near.stream.readable.isWaiting && reading?.isDone == false)
+          }
+          reading?.cancel()
+        }
+        try await loop.waitAllTasksBlocked()
+        let task = loop.createTask { try await near.reader.readExactly(2) }
+        reading = task
+        try await loop.waitAllTasksBlocked()
+        if cancelFirst { task.cancel() }
+        try await far.writer.write("ab")
+        try await ringer.writer.write("x")
+        try await cancelling.value
+        if await outcome(of: task) == "cancelled" {
+          #expect(try await String(near.reader.readExactly(2)) == "ab")
+        } else {
+          #expect(try await task.value == [UInt8](text: "ab"))
+        }
+        #expect(near.reader.bufferedCount == 0)
       }
     }
   }
 
   @Test func `SR-14: the second of two readers gets an error, and the first reads on`() throws {
-    try withConnection { loop, connection, pair in
-      let first = loop.createTask { try await String(connection.reader.readExactly(2)) }
-      try await turns()
-      await #expect(throws: StreamStateError.alreadyReading) { try await connection.reader.read(upTo: 1) }
-      await #expect(throws: StreamStateError.alreadyReading) { try await connection.reader.readLine() }
-      #expect(throws: StreamStateError.alreadyReading) { try connection.reader.consume { $0.count } }
-      try pair.send("ab")
+    try withConnectionPair { loop, near, far in
+      let first = loop.createTask { try await String(near.reader.readExactly(2)) }
+      try await loop.waitAllTasksBlocked()
+      await #expect(throws: StreamStateError.alreadyReading) { try await near.reader.read(upTo: 1) }
+      await #expect(throws: StreamStateError.alreadyReading) { try await near.reader.readLine() }
+      #expect(throws: StreamStateError.alreadyReading) { try near.reader.consume { $0.count } }
+      try await far.writer.write("ab")
       #expect(try await first.value == "ab")
-      try pair.send("c")
-      #expect(try await String(connection.reader.read(upTo: 5)) == "c")
+      try await far.writer.write("c")
+      #expect(try await String(near.reader.read(upTo: 5)) == "c")
     }
   }
 
   @Test func `SR-15: who does not read receives nothing, and the peer is held back`() throws {
-    try withConnection { loop, connection, pair in
-      let block = [UInt8](repeating: 1, count: 65_536)
-      var sent = 0
-      do {
-        while true {
-          sent += unsafe try block.withUnsafeBytes { unsafe try pair.far.write($0) }
-          try await turns()
-        }
-      } catch {}
-      #expect(connection.reader.bufferedCount == 0)
-      #expect(sent < 4_000_000)
-      let read = try await connection.reader.readExactly(sent)
-      #expect(read.count == sent)
+    try withConnectionPair(capacity: 10_000) { loop, near, far in
+      let bytes = [UInt8](repeating: 1, count: 65_536)
+      try far.writer.writeNow(bytes)
+      try await loop.advance(by: .seconds(60))
+      #expect(near.reader.bufferedCount == 0)
+      #expect(far.writer.queuedCount == bytes.count - 10_000)
+      #expect(try await near.reader.readExactly(bytes.count) == bytes)
     }
   }
 
@@ -270,16 +291,19 @@ import Testing
   }
 
   @Test func `a time limit ends the wait, and loses nothing`() throws {
-    try withConnection { loop, connection, pair in
-      let reader = connection.reader
-      try pair.send("ab")
+    try withConnectionPair { loop, near, far in
+      let reader = near.reader
+      try await far.writer.write("ab")
+      let begin = loop.now
       await #expect(throws: TimeoutError.self) { try await reader.readExactly(3, timeout: .milliseconds(5)) }
       await #expect(throws: TimeoutError.self) { try await reader.readLine(timeout: .milliseconds(5)) }
       await #expect(throws: TimeoutError.self) { try await reader.read(timeout: .zero) }
       #expect(try await String(reader.read(upTo: 9, timeout: .zero)) == "ab")
       await #expect(throws: TimeoutError.self) { try await reader.read(upTo: 9, timeout: .milliseconds(5)) }
-      try pair.send("c")
+      #expect(begin.duration(to: loop.now) == .milliseconds(15))
+      try await far.writer.write("c")
       #expect(try await String(reader.read(upTo: 9, timeout: .seconds(9))) == "c")
+      #expect(begin.duration(to: loop.now) == .milliseconds(16))
     }
   }
 }

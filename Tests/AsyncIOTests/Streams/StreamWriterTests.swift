@@ -2,6 +2,7 @@
 //
 // Writing, as the contract's section on writers has it: at once, in order, and held back by the peer.
 
+import AsyncIOTesting
 import Glibc
 import SystemPackage
 import Testing
@@ -108,18 +109,18 @@ import Testing
   }
 
   @Test func `SW-07: a drain returns at once below the mark; above it waits, and all who wait go on`() throws {
-    try withConnection(options: StreamOptions(low: 0, high: 0)) { loop, connection, pair in
-      let writer = connection.writer
+    try withConnectionPair(options: StreamOptions(low: 0, high: 0)) { loop, near, far in
+      let writer = near.writer
       try await writer.drain()
       while try writer.writeNow([UInt8](repeating: 1, count: 65_536)) {}
+      #expect(writer.queuedCount == 65_536)
       let drains = (0..<5).map { _ in loop.createTask { try await writer.drain() } }
-      try await linger()
+      try await loop.advance(by: .seconds(60))
       #expect(drains.allSatisfy { !$0.isDone })
-      try await settle {
-        try? pair.drainFar()
-        return drains.allSatisfy { $0.isDone }
-      }
+      // The room for what is queued.
+      #expect(try await far.reader.readExactly(65_536).count == 65_536)
       for drain in drains { try await drain.value }
+      #expect(writer.queuedCount == 0)
     }
   }
 
@@ -144,18 +145,18 @@ import Testing
   }
 
   @Test func `SW-09: a drain that is cancelled harms no other`() throws {
-    try withConnection(options: StreamOptions(low: 0, high: 0)) { loop, connection, pair in
-      let writer = connection.writer
+    try withConnectionPair(options: StreamOptions(low: 0, high: 0)) { loop, near, far in
+      let writer = near.writer
       while try writer.writeNow([UInt8](repeating: 1, count: 65_536)) {}
       let drains = (0..<3).map { _ in loop.createTask { try await writer.drain() } }
-      try await turns()
+      try await loop.waitAllTasksBlocked()
       drains[1].cancel()
       #expect(await outcome(of: drains[1]) == "cancelled")
-      await #expect(throws: TimeoutError.self) { try await writer.drain(timeout: .milliseconds(1)) }
-      try await settle {
-        try? pair.drainFar()
-        return drains.allSatisfy { $0.isDone }
-      }
+      let begin = loop.now
+      await #expect(throws: TimeoutError.self) { try await writer.drain(timeout: .seconds(60)) }
+      #expect(begin.duration(to: loop.now) == .seconds(60))
+      #expect(!drains[0].isDone && !drains[2].isDone)
+      #expect(try await far.reader.readExactly(65_536).count == 65_536)
       try await drains[0].value
       try await drains[2].value
       try await writer.drain()
@@ -163,20 +164,17 @@ import Testing
   }
 
   @Test func `T-66: a write that is cancelled has taken all of its bytes, and leaves one interest`() throws {
-    try withConnection(options: StreamOptions(low: 0, high: 0)) { loop, connection, pair in
-      let writer = connection.writer
-      let bytes = (0..<3_000_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
+    try withConnectionPair(options: StreamOptions(low: 0, high: 0)) { loop, near, far in
+      let writer = near.writer
+      let bytes = (0..<300_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
       let task = loop.createTask { try await writer.write(bytes) }
-      try await turns(3)
-      #expect(!task.isDone && writer.queuedCount > 0 && writer.queuedCount < bytes.count)
+      try await loop.waitAllTasksBlocked()
+      #expect(!task.isDone && writer.queuedCount == bytes.count - 65_536)
       task.cancel()
       #expect(await outcome(of: task) == "cancelled")
       await #expect(throws: TimeoutError.self) { try await writer.write("end", timeout: .milliseconds(1)) }
-      let peer = try Connection(
-        owning: OwnedSocket(owning: dup(pair.far.rawValue), calls: loop.systemCalls), on: loop)
-      defer { peer.abort() }
-      #expect(try await peer.reader.readExactly(bytes.count) == bytes)
-      #expect(try await String(peer.reader.readExactly(3)) == "end")
+      #expect(try await far.reader.readExactly(bytes.count) == bytes)
+      #expect(try await String(far.reader.readExactly(3)) == "end")
     }
   }
 
@@ -220,20 +218,18 @@ import Testing
   }
 
   @Test func `SW-27: the bytes of one write stay together, whoever writes meanwhile`() throws {
-    try withConnection { loop, connection, pair in
-      let size = 65_536
+    // No write fits in its room, and none is a multiple of it.
+    try withConnectionPair(capacity: 4_096) { loop, near, far in
+      let size = 10_007
       let tasks = (0..<20).map { number in
         loop.createTask {
-          for _ in 0..<4 { try await connection.writer.write([UInt8](repeating: UInt8(number), count: size)) }
+          for _ in 0..<4 { try await near.writer.write([UInt8](repeating: UInt8(number), count: size)) }
         }
       }
-      let peer = try Connection(
-        owning: OwnedSocket(owning: dup(pair.far.rawValue), calls: loop.systemCalls), on: loop)
-      defer { peer.abort() }
       var counts = [Int](repeating: 0, count: 20)
       for _ in 0..<80 {
-        let block = try await peer.reader.readExactly(size)
-        #expect(block.allSatisfy { $0 == block[0] })
+        let block = try await far.reader.readExactly(size)
+        #expect(block == [UInt8](repeating: block[0], count: size))
         counts[Int(block[0])] += 1
       }
       #expect(counts == [Int](repeating: 4, count: 20))

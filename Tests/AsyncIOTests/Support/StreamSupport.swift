@@ -2,6 +2,7 @@
 //
 // Connections for tests: over the near end of a pair, whose far end the test plays.
 
+import AsyncIOTesting
 import Glibc
 import SystemPackage
 
@@ -51,13 +52,30 @@ func withConnection(
   }
 }
 
-/// Runs a loop with a reader of the bytes that a script says.
+/// Runs loops on virtual time, in FIFO order and over seeds, with the two ends of a connection in memory, and closes both.
+///
+/// What is sent arrives a millisecond later, where there is room for it.
+func withConnectionPair(
+  options: StreamOptions = StreamOptions(), capacity: Int = 65_536,
+  _ body: @escaping @Sendable (isolated EventLoop, _ near: Connection, _ far: Connection) async throws -> Void
+) throws {
+  try runInMemory(capacity: capacity) { loop in
+    let (near, far) = try connectionPair(options: options)
+    defer {
+      near.abort()
+      far.abort()
+    }
+    try await body(loop, near, far)
+  }
+}
+
+/// Runs loops on virtual time, in FIFO order and over seeds, with a reader of the bytes that a script says.
 func withReader(
   of bytes: some Sequence<UInt8>, in pieces: [Int] = [], limit: Int = 65_536,
   _ body: @escaping @Sendable (isolated EventLoop, StreamReader) async throws -> Void
 ) throws {
   let bytes = Array(bytes)
-  try EventLoop.run { loop in
+  try runVirtually { loop in
     let socket = ScriptedSocket(bytes, receiving: pieces.map { .count($0) })
     let (connection, pair) = try loop.scripted(socket, options: StreamOptions(limit: limit))
     defer { withExtendedLifetime(pair) { connection.abort() } }

@@ -31,12 +31,15 @@ final class VirtualClock: LoopClock {
 @discardableResult
 func runVirtually<T: Sendable>(
   _ configuration: EventLoop.Configuration = .init(), grace: Duration? = nil,
-  network: TestLoop.Network? = nil, mayLeave: Bool = false,
+  network: TestLoop.Network? = nil, faults: [TestLoop.Fault] = [],
+  graceForDescriptors: Duration = .milliseconds(5), mayLeave: Bool = false,
   _ body: @escaping @Sendable (isolated EventLoop) async throws -> T
 ) throws -> T {
   var test = TestLoop.Configuration(leaks: mayLeave ? .off : .afterShutdown)
   test.loop = configuration
   test.network = network
+  test.system.faults = faults
+  test.graceForDescriptors = graceForDescriptors
   test.shutdownGrace = grace
   test.patience = .milliseconds(100)
   test.isTraced = false
@@ -50,12 +53,14 @@ func runVirtually<T: Sendable>(
 /// The same, with sockets in memory: for tests of what is done with a connection, and not of the kernel.
 @discardableResult
 func runInMemory<T: Sendable>(
-  latency: ClosedRange<Duration> = .milliseconds(1) ... .milliseconds(1), mayLeave: Bool = false,
+  latency: ClosedRange<Duration> = .milliseconds(1) ... .milliseconds(1), capacity: Int = 65_536,
+  faults: [TestLoop.Fault] = [], mayLeave: Bool = false,
   _ body: @escaping @Sendable (isolated EventLoop) async throws -> T
 ) throws -> T {
   var network = TestLoop.Network()
   network.latency = latency
-  return try runVirtually(network: network, mayLeave: mayLeave, body)
+  network.capacity = capacity
+  return try runVirtually(network: network, faults: faults, mayLeave: mayLeave, body)
 }
 
 private func run<T: Sendable>(
