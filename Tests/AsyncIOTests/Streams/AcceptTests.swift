@@ -2,6 +2,7 @@
 //
 // Contract, section 14, taking clients: SV-08, SV-09, SV-18, SV-20, SV-21, limits; UX-03, UX-04 of servers.
 
+import AsyncIOTesting
 import Glibc
 import SystemPackage
 import Testing
@@ -9,18 +10,13 @@ import Testing
 @testable import AsyncIO
 
 @Suite(.oneAtATime) struct AcceptTests {
-  private func configuration(_ calls: ScriptedAccept, virtual: Bool = false) -> EventLoop.Configuration {
-    var configuration = virtual ? EventLoop.Configuration.virtual() : EventLoop.Configuration()
-    configuration.seams.systemCalls = calls
-    return configuration
-  }
-
-  @Test func `SV-08: up to backlog and one are taken for each readiness, then it is the others' turn`() throws {
-    let calls = ScriptedAccept([])
-    try EventLoop.run(configuration: configuration(calls)) { loop in
+  @Test(.inOrder) func `SV-08: up to backlog and one are taken for each readiness, then it is the others' turn`() throws
+  {
+    try runInMemory { loop in
       var options = ServerOptions()
       options.backlog = 4
-      let listener = try ListeningSocket(bindingTo: SocketAddress(host: "127.0.0.1", port: 0))
+      let listener = try ListeningSocket(
+        bindingTo: SocketAddress(host: "127.0.0.1", port: 0), calls: loop.systemCalls)
       let target = try listener.localAddress
       var clients: [Connection] = []
       for _ in 0..<12 { clients.append(try await openConnection(to: target)) }
@@ -33,43 +29,43 @@ import Testing
         if core.clients.count > before { seen.append(core.clients.count - before) }
       }
       #expect(seen == [5, 5, 2])
+      core.close(on: loop)
       core.abortClients(on: loop)
       for client in clients { client.abort() }
     }
   }
 
   @Test func `SV-08: clients that are gone before they are taken are skipped`() throws {
-    let calls = ScriptedAccept([.connectionAbort, .protocolError, .notPermitted, .networkDown])
-    try EventLoop.run(configuration: configuration(calls)) { loop in
+    let gone = [Errno.connectionAbort, .protocolError, .notPermitted, .networkDown]
+    let faults = gone.enumerated().map { TestLoop.Fault(.accept, number: $0.offset + 1, error: $0.element) }
+    try runInMemory(faults: faults) { loop in
       let reports = Reports(of: loop)
       let server = try await serve { connection in try await echo(connection) }
+      let start = loop.now
       #expect(try await exchange("x", with: server.address) == "x")
+      // The request, the answer to it, the byte, the byte: no wait for anything else.
+      #expect(start.duration(to: loop.now) == .milliseconds(4))
       #expect(reports.kinds == [])
-      #expect(calls.rest == 0)
       server.close()
     }
   }
 
   @Test(arguments: [Errno.tooManyOpenFiles, .tooManyOpenFilesInSystem, .noBufferSpace, .noMemory, .invalidArgument])
   func `SV-09: a shortage is reported once, and asked about after growing delays, by one timer`(errno: Errno) throws {
-    let calls = ScriptedAccept(Array(repeating: errno, count: 6))
-    try EventLoop.run(configuration: configuration(calls, virtual: true)) { loop in
+    try runInMemory(faults: [TestLoop.Fault(.accept, count: 6, error: errno)]) { loop in
       let reports = Reports(of: loop)
       let server = try await serve { connection in try await echo(connection) }
+      // The request arrives before the answer to it.
+      var due = loop.timeSource.now.advanced(by: .milliseconds(1))
       let client = try await openConnection(to: server.address)
-      var times: [Duration] = []
-      let start = loop.now
-      while calls.rest > 0 {
-        let before = calls.rest
-        while calls.rest == before { try await sleep(for: .milliseconds(1)) }
-        times.append(start.duration(to: loop.now))
+      for delay in [1, 2, 4, 8, 16, 16] as [Int64] {
+        #expect(server.connectionCount == 0)
+        due = due.advanced(by: .seconds(delay))
         #expect(loop.executor.timers.count == 1)
+        #expect(loop.executor.earliestDeadline == due)
+        try await loop.advance(by: .seconds(delay))
       }
-      while server.connectionCount == 0 { try await sleep(for: .milliseconds(1)) }
-      let gaps = zip(times.dropFirst(), times).map { ($0 - $1).components.seconds }
-      // The first attempt may have been made while the client was being connected.
-      #expect(gaps.count >= 4)
-      #expect(gaps == [1, 2, 4, 8, 16].suffix(gaps.count))
+      #expect(server.connectionCount == 1)
       #expect(reports.kinds == [.acceptFailed])
       #expect(loop.executor.timers.count == 0)
       try await client.writer.write("still here")
@@ -81,15 +77,20 @@ import Testing
   }
 
   @Test func `SV-09: the next shortage is reported again, and begins with the first delay`() throws {
-    let calls = ScriptedAccept([.tooManyOpenFiles, .tooManyOpenFiles])
-    try EventLoop.run(configuration: configuration(calls, virtual: true)) { loop in
+    let faults = [
+      TestLoop.Fault(.accept, count: 2, error: .tooManyOpenFiles),
+      // The third takes the first client, the fourth finds nobody.
+      TestLoop.Fault(.accept, number: 5, error: .noMemory),
+    ]
+    try runInMemory(faults: faults) { loop in
       let reports = Reports(of: loop)
       let server = try await serve { _ in }
       _ = try await exchange(with: server.address)
-      calls.script.change { $0 = [.noMemory] }
+      #expect(reports.kinds == [.acceptFailed])
       let start = loop.now
       _ = try await exchange(with: server.address)
-      #expect(start.duration(to: loop.now) >= .seconds(1) && start.duration(to: loop.now) < .seconds(2))
+      // The request, the delay, the end.
+      #expect(start.duration(to: loop.now) == .seconds(1) + .milliseconds(2))
       #expect(reports.kinds == [.acceptFailed, .acceptFailed])
       server.close()
     }
@@ -117,37 +118,36 @@ import Testing
   }
 
   @Test func `SV-09: a client that leaves ends the wait`() throws {
-    let calls = ScriptedAccept([])
-    try EventLoop.run(configuration: configuration(calls)) { loop in
+    // The first call takes the first client, the second finds nobody.
+    try runInMemory(faults: [TestLoop.Fault(.accept, number: 3, error: .tooManyOpenFiles)]) { loop in
       let reports = Reports(of: loop)
       let server = try await serve { connection in try await echo(connection) }
       let first = try await openConnection(to: server.address)
-      try await settle { server.connectionCount == 1 }
-      calls.script.change { $0 = [.tooManyOpenFiles] }
       let second = try await openConnection(to: server.address)
-      try await settle { reports.count == 1 }
+      try await loop.waitAllTasksBlocked()
+      #expect(server.connectionCount == 1)
+      #expect(reports.kinds == [.acceptFailed])
       let start = loop.now
       first.abort()
       try await second.writer.write("x")
       _ = try await second.reader.readExactly(1)
-      #expect(start.duration(to: loop.now) < .milliseconds(900))
+      // There and back.
+      #expect(start.duration(to: loop.now) == .milliseconds(2))
       second.abort()
       server.close()
     }
   }
 
   @Test func `above the limit clients wait for those before them`() throws {
-    try EventLoop.run { loop in
+    try runInMemory { loop in
       var options = ServerOptions()
       options.maximumConnections = 2
       let server = try await serve(options) { connection in try await echo(connection) }
       var clients: [Connection] = []
       for _ in 0..<5 { clients.append(try await openConnection(to: server.address)) }
       for client in clients { try await client.writer.write("x") }
-      try await settle { server.connectionCount == 2 }
-      try await linger()
+      try await loop.advance(by: .seconds(60))
       #expect(server.connectionCount == 2)
-      #expect(try await idleProcessorTime() < .milliseconds(30))
       for client in clients {
         #expect(try await client.reader.readExactly(1) == Array("x".utf8))
         #expect(server.connectionCount <= 2)
@@ -155,6 +155,22 @@ import Testing
       }
       server.close()
       try await server.waitClosed()
+    }
+  }
+
+  @Test func `clients that wait above the limit cost no processor time`() throws {
+    try EventLoop.run { loop in
+      var options = ServerOptions()
+      options.maximumConnections = 1
+      let server = try await serve(options) { connection in try await echo(connection) }
+      var clients: [Connection] = []
+      for _ in 0..<3 { clients.append(try await openConnection(to: server.address)) }
+      try await settle { server.connectionCount == 1 }
+      #expect(try await idleProcessorTime() < .milliseconds(30))
+      #expect(server.connectionCount == 1)
+      for client in clients { client.abort() }
+      server.abortClients()
+      server.close()
     }
   }
 
@@ -234,7 +250,7 @@ import Testing
       var gaveUp = 0
       for _ in 0..<5 {
         do {
-          waiting.append(try await openConnection(to: server.address, timeout: .milliseconds(50)))
+          waiting.append(try await openConnection(to: server.address, timeout: .milliseconds(20)))
         } catch is TimeoutError {
           gaveUp += 1
         }
@@ -282,21 +298,5 @@ import Testing
         try stale.bind(to: SocketAddress(unixPath: path))
       }
     }
-  }
-}
-
-/// Calls of which the test says how accepting fails, before it goes to the kernel.
-final class ScriptedAccept: PartialCalls, Sendable {
-  let script: Shared<[Errno]>
-
-  init(_ script: [Errno]) { self.script = Shared(script) }
-
-  var rest: Int { script.count }
-
-  func accept(_ descriptor: Int32) throws(Errno) -> Int32 {
-    var failure: Errno?
-    script.change { if !$0.isEmpty { failure = $0.removeFirst() } }
-    if let failure { throw failure }
-    return try LinuxSystemCalls().accept(descriptor)
   }
 }
