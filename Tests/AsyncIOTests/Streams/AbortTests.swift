@@ -92,9 +92,7 @@ import Testing
   @Test func `SW-11, SW-21: what is queued is sent while a half is held, and lost with a connection that is dropped`()
     throws
   {
-    var configuration = TestLoop.Configuration()
-    configuration.network = TestLoop.Network()
-    try TestLoop.run(configuration) { loop in
+    try TestLoop.runInEachOrder(.network()) { loop in
       let reports = Reports(of: loop)
       var losses = 0
       let server = try await serve { connection in
@@ -151,9 +149,7 @@ import Testing
   }
 
   @Test func `SW-12: the network in memory resets, too, after what had come`() throws {
-    var configuration = TestLoop.Configuration()
-    configuration.network = TestLoop.Network()
-    try TestLoop.run(configuration) { loop in
+    try TestLoop.runInEachOrder(.network()) { loop in
       let server = try await serve { connection in
         try await connection.writer.write("some")
         try await sleep(for: .milliseconds(10))

@@ -9,11 +9,12 @@ import Testing
 @testable import AsyncIO
 
 @Suite(.oneAtATime) struct LostClientTests {
-  /// What is reported of a handler whose client sends a byte, and is gone by a reset.
-  private func reports(
-    of handler: @escaping @Sendable (Connection) async throws -> Void
-  ) throws -> [String] {
-    try TestLoop.run(.network()) { loop in
+  /// Expects what is reported of a handler whose client sends a byte, and is gone by a reset.
+  private func expect(
+    _ expected: [String], of handler: @escaping @Sendable (Connection) async throws -> Void,
+    sourceLocation: SourceLocation = #_sourceLocation
+  ) throws {
+    try TestLoop.runInEachOrder(.network()) { loop in
       let reports = Reports(of: loop)
       let server = try await serve { try await handler($0) }
       let client = try await openConnection(to: server.address)
@@ -23,51 +24,48 @@ import Testing
       try await sleep(for: .seconds(1))
       server.close()
       try await server.waitClosed()
-      return reports.value.map { "\($0.kind): \($0.error.map { "\($0)" } ?? "")" }
+      let found = reports.value.map { "\($0.kind): \($0.error.map { "\($0)" } ?? "")" }
+      #expect(found == expected, sourceLocation: sourceLocation)
     }
   }
 
   @Test func `SV-17: a handler that lets the loss of its client out is not reported`() throws {
-    #expect(try reports(of: { connection in for try await _ in connection.reader.chunks {} }) == [])
-    #expect(
-      try reports { connection in
-        while true {
-          try await connection.writer.write("x")
-          try await sleep(for: .milliseconds(10))
-        }
-      } == [])
+    try expect([]) { connection in for try await _ in connection.reader.chunks {} }
+    try expect([]) { connection in
+      while true {
+        try await connection.writer.write("x")
+        try await sleep(for: .milliseconds(10))
+      }
+    }
     // Of which the first call that is told makes the rest of them throw.
-    #expect(
-      try reports { connection in
-        try? await connection.writer.write("x")
-        _ = try? await connection.reader.read()
-        try await connection.writer.write("y")
-      } == [])
+    try expect([]) { connection in
+      try? await connection.writer.write("x")
+      _ = try? await connection.reader.read()
+      try await connection.writer.write("y")
+    }
   }
 
   @Test func `SV-17: all else that it throws is, also when the client is lost`() throws {
-    let found = try reports { connection in
+    try expect(["connection-handler-failed: \(Oops(number: 3))"]) { connection in
       do {
         _ = try await connection.reader.read()
       } catch {
         throw Oops(number: 3)
       }
     }
-    #expect(found == ["connection-handler-failed: \(Oops(number: 3))"])
     // The client ends in the middle of what is awaited.
-    let cut = try reports { connection in
+    try expect(["connection-handler-failed: \(IncompleteReadError(partial: [], expected: 2))"]) { connection in
       do {
         _ = try await connection.reader.readExactly(2)
       } catch is SystemError {
         throw IncompleteReadError(partial: [], expected: 2)
       }
     }
-    #expect(cut == ["connection-handler-failed: \(IncompleteReadError(partial: [], expected: 2))"])
   }
 
   @Test func `SV-17: so is the loss of another connection`() throws {
     let lost = SystemError(.connectionReset, in: "recv")
-    let found = try reports { connection in
+    try expect(["connection-handler-failed: \(lost)"]) { connection in
       let upstream = try await serve {
         try await sleep(for: .milliseconds(10))
         $0.abort()
@@ -77,8 +75,7 @@ import Testing
       defer { other.abort() }
       _ = try await other.reader.read()
     }
-    #expect(found == ["connection-handler-failed: \(lost)"])
     // An error that is no call's of the connection, though it has the same number.
-    #expect(try reports { _ in throw lost } == ["connection-handler-failed: \(lost)"])
+    try expect(["connection-handler-failed: \(lost)"]) { _ in throw lost }
   }
 }

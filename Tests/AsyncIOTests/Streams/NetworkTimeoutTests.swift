@@ -10,7 +10,7 @@ import Testing
 
 @Suite(.oneAtATime) struct NetworkTimeoutTests {
   @Test func `waits for a descriptor end at their time, and the next ones work`() throws {
-    try TestLoop.run { loop in
+    try TestLoop.runInEachOrder { loop in
       let pair = try DescriptorPair.sockets()
       try pair.fillNear()
       for limit in [Duration.seconds(5), .zero, .seconds(-1)] {
@@ -30,7 +30,7 @@ import Testing
   }
 
   @Test func `waiting for the end of a server does, and the server goes on`() throws {
-    try TestLoop.run(.network()) { loop in
+    try TestLoop.runInEachOrder(.network()) { loop in
       let server = try await serve { try await echo($0) }
       let begin = loop.now
       await #expect(throws: TimeoutError.self) { try await server.waitClosed(timeout: .seconds(5)) }

@@ -21,7 +21,7 @@ import Testing
   @Test func `SV-13: a client that reads nothing leaves its place to the next one after the limit, by a reset`() throws
   {
     for limit in [Duration.seconds(30), .seconds(2)] {
-      try TestLoop.run(.network()) { loop in
+      try TestLoop.runInEachOrder(.network()) { loop in
         let reports = Reports(of: loop)
         var options = ServerOptions()
         #expect(options.flushLimit == .seconds(30))
@@ -45,7 +45,7 @@ import Testing
   }
 
   @Test func `SV-13: a client that reads slowly, and goes on, gets all, however long that takes`() throws {
-    try TestLoop.run(.network()) { loop in
+    try TestLoop.runInEachOrder(.network()) { loop in
       var options = ServerOptions()
       options.flushLimit = .seconds(2)
       let server = try await serve(options) { try $0.writer.writeNow(Self.much) }
@@ -65,23 +65,25 @@ import Testing
   @Test func `SV-17: a run that ends takes no more clients`() throws {
     var configuration = TestLoop.Configuration.network { $0.shutdownGrace = nil }
     configuration.leaks = .off
-    let served = Shared(0)
-    try TestLoop.run(configuration) { loop in
-      let server = try await serve { _ in served.change { $0 += 1 } }
-      let address = server.address
-      loop.createTask {
-        do {
-          try await sleep(for: .seconds(3_600))
-        } catch {
-          let late = try await openConnection(to: address)
-          try await sleep(for: .seconds(5))
-          late.abort()
+    for configuration in configuration.inEachOrder {
+      let served = Shared(0)
+      try TestLoop.run(configuration) { loop in
+        let server = try await serve { _ in served.change { $0 += 1 } }
+        let address = server.address
+        loop.createTask {
+          do {
+            try await sleep(for: .seconds(3_600))
+          } catch {
+            let late = try await openConnection(to: address)
+            try await sleep(for: .seconds(5))
+            late.abort()
+          }
         }
+        try await exchangeNothing(with: address)
+        while served.value == 0 { try await sleep(for: .milliseconds(10)) }
       }
-      try await exchangeNothing(with: address)
-      while served.value == 0 { try await sleep(for: .milliseconds(10)) }
+      #expect(served.value == 1, "\(configuration.order)")
     }
-    #expect(served.value == 1)
   }
 
   private func exchangeNothing(with address: SocketAddress) async throws {
@@ -89,7 +91,7 @@ import Testing
   }
 
   @Test func `SV-13: without a limit it keeps its place, and gets all when it reads at last`() throws {
-    try TestLoop.run(.network()) { loop in
+    try TestLoop.runInEachOrder(.network()) { loop in
       var options = ServerOptions()
       options.flushLimit = nil
       let server = try await serve(options) { try $0.writer.writeNow(Self.much) }
@@ -106,25 +108,27 @@ import Testing
   @Test func `SV-17: a run ends though a client reads nothing of what a cancelled handler has written`() throws {
     var configuration = TestLoop.Configuration.network { $0.shutdownGrace = nil }
     configuration.leaks = .off
-    for hasEnded in [true, false] {
-      nonisolated(unsafe) var kept: Connection?
-      try TestLoop.run(configuration) { loop in
-        let server = try await serve { connection in
-          try connection.writer.writeNow(Self.much)
-          if !hasEnded { try await sleep(for: .seconds(3_600)) }
+    for configuration in configuration.inEachOrder {
+      for hasEnded in [true, false] {
+        nonisolated(unsafe) var kept: Connection?
+        try TestLoop.run(configuration) { loop in
+          let server = try await serve { connection in
+            try connection.writer.writeNow(Self.much)
+            if !hasEnded { try await sleep(for: .seconds(3_600)) }
+          }
+          let mute = try await openConnection(to: server.address)
+          #expect(try await mute.reader.readExactly(1) == [7])
+          // The client does not go before the server.
+          unsafe kept = mute
         }
-        let mute = try await openConnection(to: server.address)
-        #expect(try await mute.reader.readExactly(1) == [7])
-        // The client does not go before the server.
-        unsafe kept = mute
+        unsafe #expect(kept != nil)
+        unsafe kept = nil
       }
-      unsafe #expect(kept != nil)
-      unsafe kept = nil
     }
   }
 
   @Test func `SV-15: a flush that is going on may end within the second grace`() throws {
-    try TestLoop.run(.network()) { loop in
+    try TestLoop.runInEachOrder(.network()) { loop in
       let server = try await serve { try $0.writer.writeNow(Self.much) }
       let client = try await openConnection(to: server.address)
       let reading = loop.createTask {
@@ -142,7 +146,7 @@ import Testing
   }
 
   @Test func `SV-15: a flush that has not ended after the second grace is a reset`() throws {
-    try TestLoop.run(.network()) { loop in
+    try TestLoop.runInEachOrder(.network()) { loop in
       let server = try await serve { try $0.writer.writeNow(Self.much) }
       let mute = try await openConnection(to: server.address)
       let begin = loop.now
@@ -156,13 +160,13 @@ import Testing
   }
 
   @Test func `SV-15: a second cancel ends the flush`() throws {
-    try TestLoop.run(.network()) { loop in
+    try TestLoop.runInEachOrder(.network()) { loop in
       let server = try await serve { try $0.writer.writeNow(Self.much) }
       let mute = try await openConnection(to: server.address)
       #expect(try await mute.reader.readExactly(1) == [7])
       for isLast in [false, true] {
         for task in loop.allTasks where task !== AnyLoopTask.current { task.cancel() }
-        try await turns(3)
+        try await loop.waitAllTasksBlocked()
         #expect(server.connectionCount == (isLast ? 0 : 1))
       }
       #expect(await end(of: mute) == Self.reset)

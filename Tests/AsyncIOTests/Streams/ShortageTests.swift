@@ -12,22 +12,23 @@ import Testing
     Array(repeating: .error(.noBufferSpace), count: count)
   }
 
-  /// Runs a loop on virtual time with a connection over a script, whose descriptor is always ready.
+  /// Runs loops on virtual time, in FIFO order and over seeds, with a connection over a script, whose descriptor is always
+  /// ready.
   private func run(
-    _ socket: ScriptedSocket, low: Int = 0, high: Int = 0,
-    _ body: @escaping @Sendable (isolated EventLoop, Connection) async throws -> Void
+    _ script: @escaping @Sendable @autoclosure () -> ScriptedSocket, low: Int = 0, high: Int = 0,
+    _ body: @escaping @Sendable (isolated EventLoop, Connection, ScriptedSocket) async throws -> Void
   ) throws {
-    try EventLoop.run(configuration: .virtual()) { loop in
+    try runVirtually { loop in
+      let socket = script()
       let (connection, pair) = try loop.scripted(socket, options: StreamOptions(low: low, high: high))
       defer { withExtendedLifetime(pair) { connection.abort() } }
-      try await body(loop, connection)
+      try await body(loop, connection, socket)
       #expect(loop.executor.timers.count == 0)
     }
   }
 
   @Test func `IO-27: a shortage while sending is waited out by growing pauses, and no byte is lost`() throws {
-    let socket = ScriptedSocket(sending: Self.shortages(8) + [.count(2)])
-    try run(socket) { loop, connection in
+    try run(ScriptedSocket(sending: Self.shortages(8) + [.count(2)])) { loop, connection, socket in
       let start = loop.now
       try await connection.writer.write("hello")
       #expect(String(socket.sent) == "hello")
@@ -38,8 +39,7 @@ import Testing
   }
 
   @Test func `IO-27: the same of several pieces; what is written meanwhile goes behind`() throws {
-    let socket = ScriptedSocket(sending: [.count(1)] + Self.shortages(2))
-    try run(socket, low: 0, high: 100) { loop, connection in
+    try run(ScriptedSocket(sending: [.count(1)] + Self.shortages(2)), low: 0, high: 100) { _, connection, socket in
       try await connection.writer.write([[1, 2], [3]])
       try await connection.writer.write([4])
       connection.writer.closeWriting()
@@ -52,8 +52,7 @@ import Testing
   }
 
   @Test func `IO-27: a later shortage begins with the first pause`() throws {
-    let socket = ScriptedSocket(sending: Self.shortages(3))
-    try run(socket) { loop, connection in
+    try run(ScriptedSocket(sending: Self.shortages(3))) { loop, connection, socket in
       try await connection.writer.write("a")
       try await sleep(for: .seconds(1))
       socket.send(answers: Self.shortages(1))
@@ -64,8 +63,8 @@ import Testing
   }
 
   @Test func `IO-27: a shortage while receiving is waited out by growing pauses`() throws {
-    let socket = ScriptedSocket(Array("hello".utf8), receiving: Self.shortages(8) + [.count(2)])
-    try run(socket) { loop, connection in
+    try run(ScriptedSocket(Array("hello".utf8), receiving: Self.shortages(8) + [.count(2)])) {
+      loop, connection, socket in
       let start = loop.now
       let text = try await String(connection.reader.readExactly(5))
       #expect(text == "hello")
@@ -75,8 +74,7 @@ import Testing
   }
 
   @Test func `a cancel, a timeout and an end are heard in a pause, and leave no timer`() throws {
-    let socket = ScriptedSocket([1], receiving: Self.shortages(12), sending: Self.shortages(100))
-    try run(socket) { loop, connection in
+    try run(ScriptedSocket([1], receiving: Self.shortages(12), sending: Self.shortages(100))) { loop, connection, _ in
       let read = loop.createTask { try await connection.reader.read(upTo: 1) }
       let write = loop.createTask { try await connection.writer.write("x") }
       try await sleep(for: .milliseconds(50))
@@ -99,8 +97,7 @@ import Testing
   }
 
   @Test func `an error after a shortage is the end, and who waits is told`() throws {
-    let socket = ScriptedSocket(sending: Self.shortages(2) + [.error(.brokenPipe)])
-    try run(socket) { _, connection in
+    try run(ScriptedSocket(sending: Self.shortages(2) + [.error(.brokenPipe)])) { _, connection, _ in
       #expect(await thrown { try await connection.writer.write("x") }.contains("\(Errno.brokenPipe)"))
     }
   }

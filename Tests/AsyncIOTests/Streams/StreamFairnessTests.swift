@@ -6,7 +6,7 @@ import Testing
 
 @testable import AsyncIO
 
-@Suite(.oneAtATime) struct StreamFairnessTests {
+@Suite(.oneAtATime, .inOrder) struct StreamFairnessTests {
   private static let much = 8 << 20
   private static let piece = 65_536
   /// The most bytes that one task moves before the others have their turn: half a megabyte, and what one call adds.
@@ -16,7 +16,7 @@ import Testing
   private func longest(
     _ body: @escaping @Sendable (Connection, Counter) async throws -> Void
   ) throws -> Int {
-    try EventLoop.run { loop in
+    try runVirtually { loop in
       let socket = ScriptedSocket([UInt8](repeating: 1, count: Self.much))
       let (connection, pair) = try loop.scripted(socket)
       defer { withExtendedLifetime(pair) { connection.abort() } }

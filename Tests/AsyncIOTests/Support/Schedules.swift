@@ -3,6 +3,8 @@
 // In which orders the bodies of `runVirtually` run: first in, first out, and over seeds, of which there are as many as
 // the time allows.
 
+import AsyncIO
+import AsyncIOTesting
 import Glibc
 import Testing
 
@@ -44,4 +46,19 @@ extension Trait where Self == ScheduleTrait {
 
   /// In FIFO order only: for a test of what is promised about it, or of how much there may be of something.
   static var inOrder: Self { ScheduleTrait(seeds: 0..<0) }
+}
+
+extension TestLoop {
+  /// Runs a body in FIFO order, and over the seeds of the present test.
+  static func runInEachOrder(
+    _ configuration: Configuration = .init(), _ body: @escaping @Sendable (isolated EventLoop) async throws -> Void
+  ) throws {
+    try run(configuration, body)
+    try run(seeds: Schedules.seeds, configuration, body)
+  }
+}
+
+extension TestLoop.Configuration {
+  /// In FIFO order, and over the seeds of the present test: for what can be looked at only when a run is over.
+  var inEachOrder: [Self] { [self] + Schedules.seeds.map { seeded($0) } }
 }
