@@ -2,6 +2,7 @@
 //
 // Contract, section 16: DN-01, DN-02, DN-04 to DN-07, and connecting by name.
 
+import AsyncIOTesting
 import Glibc
 import SystemPackage
 import Testing
@@ -15,9 +16,20 @@ import Testing
     return configuration
   }
 
+  /// Runs on virtual time, in FIFO order and over seeds, with a resolver that was asked nothing at first.
+  private func run(
+    _ lookup: ScriptedLookup, network: TestLoop.Network? = nil,
+    _ body: @escaping @Sendable (isolated EventLoop) async throws -> Void
+  ) throws {
+    try runVirtually(configuration(lookup), network: network) { loop in
+      lookup.asked.change { $0 = [] }
+      try await body(loop)
+    }
+  }
+
   @Test func `DN-01: a literal address is looked up by nobody`() throws {
     let lookup = ScriptedLookup()
-    try EventLoop.run(configuration: configuration(lookup)) { loop in
+    try run(lookup) { loop in
       let four = try SocketAddress(host: "127.0.0.1", port: 80)
       let six = try SocketAddress(host: "::1", port: 80)
       #expect(try await lookUp(host: "127.0.0.1", port: 80) == [four])
@@ -32,7 +44,7 @@ import Testing
 
   @Test func `a name's addresses get the port, in the order of the answer`() throws {
     let lookup = ScriptedLookup()
-    try EventLoop.run(configuration: configuration(lookup)) { loop in
+    try run(lookup) { loop in
       let found = try await lookUp(host: "two.example", port: 443)
       #expect(found.map(\.description) == ["[::1]:443", "127.0.0.1:443"])
       #expect(lookup.asked.value == ["two.example"])
@@ -41,7 +53,7 @@ import Testing
 
   @Test func `DN-02: what can be no name is refused without a look-up`() throws {
     let lookup = ScriptedLookup()
-    try EventLoop.run(configuration: configuration(lookup)) { loop in
+    try run(lookup) { loop in
       for host in ["", "a\0b", String(repeating: "a", count: 256), "127.0.0.1\0"] {
         await #expect(throws: InvalidArgumentError.self) { try await openConnection(host: host, port: 1) }
         await #expect(throws: InvalidArgumentError.self) { try await startServer(host: host, port: 1) { _ in } }
@@ -52,7 +64,7 @@ import Testing
   }
 
   @Test func `DN-07: the resolver's failure is thrown, with its reason`() throws {
-    try EventLoop.run(configuration: configuration(ScriptedLookup())) { loop in
+    try run(ScriptedLookup()) { loop in
       let error = await #expect(throws: NameLookupError.self) { try await openConnection(host: "no.example", port: 1) }
       #expect(error == NameLookupError("no.example", .notFound))
     }
@@ -159,7 +171,7 @@ import Testing
   }
 
   @Test func `a connection to a name reaches the address that listens`() throws {
-    try EventLoop.run(configuration: configuration(ScriptedLookup())) { loop in
+    try run(ScriptedLookup(), network: TestLoop.Network()) { loop in
       let server = try await serve { connection in try await connection.writer.write("hi") }
       let connection = try await openConnection(host: "two.example", port: server.address.port)
       #expect(try await connection.reader.read() == Array("hi".utf8))
