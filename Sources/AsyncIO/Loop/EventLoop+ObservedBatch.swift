@@ -5,7 +5,7 @@
 extension EventLoop {
   /// Runs a batch as ``turn()`` does, measures each entry in debug mode, and takes them in the order of the seed.
   func runObservedBatch() {
-    let size = min(executor.ready.count, Pace.maximumJobs)
+    let size = min(executor.ready.count, pace.untilLook, Pace.maximumJobs)
     let first = executor.ready.entriesSoFar - UInt64(executor.ready.count)
     for offset in shuffledOffsets(size) {
       let work = executor.ready.take(at: offset)

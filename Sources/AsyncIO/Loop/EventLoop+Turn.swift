@@ -10,8 +10,8 @@ extension EventLoop {
   /// 1. Take what other threads left in the inbox, up to 256 entries.
   /// 2. Ask for readiness. If nothing is ready and no stop was asked, wait until the next deadline; else just look, and
   ///    that only when 256 entries have run, or the kernel's tick (1 to 4 ms) has passed, since the last look; and not
-  ///    before all that it brought has run, since the kernel would tell the same again. The tick is asked for after 16
-  ///    entries; after each one, when entries have been taking longer than it.
+  ///    before all that it brought has run, since the kernel would tell the same again, or eight ticks have passed. The
+  ///    tick is asked for after 16 entries; after each one, when entries have been taking longer than it.
   /// 3. After a look, or a tick, read the clock once, and move the timers that are due to the FIFO, in order of
   ///    (deadline, arming).
   /// 4. Run what stands in the FIFO now, first in first out, and no more than 256 entries, or those of one tick; what
@@ -51,8 +51,7 @@ extension EventLoop {
   private func look(_ limit: WaitLimit) {
     let count = executor.ready.count
     backend.wait(limit)
-    if executor.ready.count > count { pace.owed = executor.ready.count }
-    pace.hasLooked(at: timeSource.tick)
+    pace.hasLooked(at: timeSource.tick, bringing: executor.ready.count > count ? executor.ready.count : nil)
   }
 
   /// Step 3.
@@ -71,7 +70,7 @@ extension EventLoop {
   /// would cost as much as the callback.)
   private func runBatches() {
     repeat {
-      var size = min(executor.ready.count, pace.untilLook)
+      var size = min(executor.ready.count, pace.untilLook, Pace.maximumJobs)
       while size > 0 {
         let chunk = min(size, pace.untilTick)
         executor.runFirst(chunk)

@@ -21,13 +21,6 @@ import SystemPackage
   /// Where the loop is in its life.
   let phase = Atomic<Phase>(.idle)
 
-  enum Phase: UInt8, AtomicRepresentable {
-    case idle, running, closing, closed
-  }
-
-  /// Whether nothing that was not ready by now will come any more.
-  var isClosing: Bool { phase.load(ordering: .relaxed).rawValue >= Phase.closing.rawValue }
-
   /// The loop, while one of its threads runs it; it holds this executor.
   var loop: Unmanaged<AnyObject>?
 
@@ -65,6 +58,13 @@ import SystemPackage
     timers = TimerQueue(startingAt: timeSource.now)
     wakeUp = Locked(try WakeUpDescriptor())
   }
+
+  enum Phase: UInt8, AtomicRepresentable {
+    case idle, running, closing, closed
+  }
+
+  /// Whether nothing that was not ready by now will come any more.
+  var isClosing: Bool { phase.load(ordering: .relaxed).rawValue >= Phase.closing.rawValue }
 
   // MARK: Who holds the loop
 

@@ -36,7 +36,6 @@ import SystemPackage
   var isFull = false
   /// The calls since its task was suspended last, and what they have moved: 4 KiB count as one more.
   var streak = 0
-  private static let longestStreak = 128
   var writing = Writing.open
   // SAFETY: no access finds another one begun: what is called meanwhile is the kernel, and that with a copy.
   @exclusivity(unchecked) private var uncheckedQueue = WriteQueue()
@@ -132,6 +131,8 @@ import SystemPackage
 
   /// Whether the calls go on for so long already that others are to have their turn.
   var isLong: Bool { streak >= Self.longestStreak }
+
+  private static let longestStreak = 128
 
   /// Gives the turn to the others. No point of cancellation: nothing is left half done by it.
   func giveUpTurn() async {

@@ -39,7 +39,7 @@ extension AnyFuture {
     // The request that was due has ended it: nobody would tell us.
     if isDone { return task.awaited = nil }
     unsafe await suspendTask { continuation in
-      // Asked again: a body that is not isolated to the loop has made a trip through the queue since.
+      // Asked again: another thread may have ended it since.
       if isDone { return unsafe continuation.resume() }
       task.waitToken = executor.makeTokens(1)
       unsafe observers.add(.continuation(continuation, task.waitToken))

@@ -68,8 +68,8 @@ package final class ReadinessWait: Waiter, DescriptorInterest, @unchecked Sendab
     }
   }
 
-  /// Unless it rests: then the timer sees to it.
-  @inline(never)
+  /// Unless a rest was asked for: then the timer sees to it. (Not called where there is nothing to do: `assumeIsolated`
+  /// makes objects of its closures.)
   private func beWatching() throws {
     guard restTimer == nil else { return }
     try loop.assumeIsolated { try beWatching(on: $0) }

@@ -170,7 +170,7 @@
 
   @inline(__always)
   private final func suspend(_ continuation: UnsafeContinuation<Void, Never>) {
-    // Asked again: a body that is not isolated to the loop has made a trip through the queue since.
+    // Asked again: a Swift task that is none of the loop's may have made a trip through the queue since it began.
     if isWaiting {
       unsafe self.continuation = unsafe continuation
     } else {

@@ -47,7 +47,9 @@ final class ChildProgram {
     var buffer = [CChar](repeating: 0, count: 4_096)
     let length = unsafe readlink("/proc/self/exe", &buffer, buffer.count)
     let path = String(decoding: buffer[..<max(0, length)].map(UInt8.init(bitPattern:)), as: UTF8.self)
-    return try start(FilePath(path).removingLastComponent().appending(name).string, arguments)
+    let program = FilePath(path).removingLastComponent().appending(name).string
+    // Many of them are stopped on purpose, and each backtrace would take half a second.
+    return try start("/usr/bin/env", ["SWIFT_BACKTRACE=enable=no", program] + arguments)
   }
 
   /// Waits for the end; a program that takes more than 20 seconds is killed.
