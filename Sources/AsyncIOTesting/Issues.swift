@@ -6,11 +6,11 @@ import AsyncIO
 import Testing
 
 /// The issues of a test.
-enum Issues {
+package enum Issues {
   /// Calls a body; issues count as ever.
   ///
   /// - Returns: The issues that were recorded meanwhile. None outside of a test of Swift Testing.
-  static func watching(_ body: () -> Void) throws -> [String] { try collecting(isKnown: false, body) }
+  package static func watching(_ body: () -> Void) throws -> [String] { try collecting(isKnown: false, body) }
 
   /// Calls a body a second time, for its trace; issues count as known ones.
   static func silencing(_ body: () -> Void) throws -> [String] { try collecting(isKnown: true, body) }

@@ -2,6 +2,7 @@
 //
 // What tests of child processes share: the two ways in which a loop hears of an end, and what is left of a child.
 
+import Foundation
 import Glibc
 import SystemPackage
 import Testing
@@ -79,6 +80,13 @@ extension PartialProcessCalls {
 
 /// Whether a process is there, be it as a zombie.
 func exists(_ processID: Int32) -> Bool { kill(processID, 0) == 0 }
+
+/// What a process is doing, as the kernel says: `R`, `S`, `T` for one that is stopped, `Z`; `nil` for one that is gone.
+func state(of processID: Int32) -> Character? {
+  guard let text = try? String(contentsOfFile: "/proc/\(processID)/stat", encoding: .utf8) else { return nil }
+  // The name before it may have anything in it.
+  return text.split(separator: ")").last?.first { $0 != " " }
+}
 
 /// What a child writes to a pipe of the test's; little enough for the pipe.
 final class Captured {

@@ -25,6 +25,15 @@ func waited(_ seconds: Int) async throws -> Int {
   return seconds
 }
 
+/// An await of another library, which a cancel ends: what a stream gives after a second, or `nil`.
+func readElsewhere(on loop: isolated EventLoop) async -> String {
+  let (stream, continuation) = AsyncStream.makeStream(of: Int.self)
+  let timer = loop.callLater(.seconds(1)) { continuation.yield(1) }
+  defer { timer.cancel() }
+  for await number in stream { return "\(number)" }
+  return "nil"
+}
+
 enum TestLocal {
   @TaskLocal static var number = 0
 }

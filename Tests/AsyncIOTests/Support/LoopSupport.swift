@@ -21,14 +21,18 @@ extension EventLoop.Configuration {
 
   /// A loop on a backend of the test's.
   static func on(_ backend: any Backend) -> Self {
-    var configuration = Self()
-    unsafe configuration.seams.backend = backend
-    return configuration
+    Self().with(backend: backend)
   }
 
   func with(debug: Bool) -> Self {
     var configuration = self
     configuration.debug = debug
+    return configuration
+  }
+
+  func with(backend: any Backend) -> Self {
+    var configuration = self
+    unsafe configuration.seams.backend = backend
     return configuration
   }
 

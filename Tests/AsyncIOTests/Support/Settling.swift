@@ -17,6 +17,20 @@ func settle(until condition: () -> Bool) async throws {
   }
 }
 
+/// Gives up the turn until a condition holds: what no time has to pass for.
+func turns(until condition: () -> Bool) async throws {
+  for _ in 0..<100_000 {
+    if condition() { return }
+    try await sleep(for: .zero)
+  }
+  throw NeverSettled()
+}
+
+/// Lets the loop wait, which it does when it has looked at all that the kernel has for it, and has run what comes of that.
+///
+/// It is enough where whatever might happen comes of this thread alone.
+func lookAround() async throws { try await sleep(for: .milliseconds(1)) }
+
 /// Gives the loop the time to do what it should not do.
 func linger() async throws { try await sleep(for: .milliseconds(20)) }
 

@@ -50,7 +50,27 @@ func runVirtually<T: Sendable>(
   return value
 }
 
-/// The same, with sockets in memory: for tests of what is done with a connection, and not of the kernel.
+/// `EventLoop.run` for tests of the kernel, of threads and of processes, in real time: as with `runVirtually`, a test that
+/// hangs fails, and so does one that leaves something behind.
+@discardableResult
+func runInRealTime<T: Sendable>(
+  _ configuration: EventLoop.Configuration = .init(), mayLeave: Bool = false,
+  _ body: @escaping @Sendable (isolated EventLoop) async throws -> T
+) throws -> T {
+  var test = TestLoop.Configuration(time: .real, leaks: mayLeave ? .off : .afterShutdown)
+  test.loop = configuration
+  test.shutdownGrace = nil
+  test.patience = .seconds(60)
+  test.limitOfRealTime = .seconds(120)
+  test.isTraced = false
+  return try TestRun(test).run { loop in
+    // The kit asks the kernel for its backend with the first wait. Who counts descriptors has that behind him.
+    try await loop.sleep(for: .microseconds(1))
+    return try await body(loop)
+  }.get()
+}
+
+/// The same as `runVirtually`, with sockets in memory: for tests of what is done with a connection, and not of the kernel.
 @discardableResult
 func runInMemory<T: Sendable>(
   latency: ClosedRange<Duration> = .milliseconds(1) ... .milliseconds(1), capacity: Int = 65_536,
@@ -68,4 +88,25 @@ private func run<T: Sendable>(
   _ body: @escaping @Sendable (isolated EventLoop) async throws -> T
 ) throws {
   try TestLoop.run(seeds: seeds, configuration) { loop in _ = try await body(loop) }
+}
+
+/// Calls a test with the configuration of a loop on virtual time: once in FIFO order, and once in the order of each seed. For
+/// tests that make their loops themselves, or that look at what a loop left when it is closed.
+func inEachOrder(_ test: (EventLoop.Configuration) throws -> Void) throws {
+  let orders = [BatchOrder.fifo] + Schedules.seeds.map { .seeded($0) }
+  for order in orders {
+    var configuration = EventLoop.Configuration.virtual()
+    configuration.seams.batchOrder = order
+    var error: (any Error)?
+    let issues = try Issues.watching {
+      // What it runs itself has the order already.
+      Schedules.$seeds.withValue(0..<0) {
+        do { try test(configuration) } catch let caught { error = caught }
+      }
+    }
+    guard error != nil || !issues.isEmpty else { continue }
+    if case .seeded(let seed) = order { Issue.record("it fails in the order of seed \(seed)") }
+    if let error { throw error }
+    return
+  }
 }
