@@ -96,7 +96,7 @@ import Testing
         return balance
       }
     }
-    try EventLoop.run { loop in
+    try runVirtually { loop in
       let account = Account()
       let balance = try await account.add([1, 2, 3])
       #expect(balance == 6)

@@ -161,7 +161,7 @@ import Testing
         }
       }
     }
-    try EventLoop.run { loop in
+    try runVirtually { loop in
       let account = Account()
       let balance = try await account.add()
       #expect(balance == 1)

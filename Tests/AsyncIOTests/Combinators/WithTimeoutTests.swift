@@ -2,6 +2,7 @@
 //
 // A block with a time limit.
 
+import AsyncIOTesting
 import Testing
 
 @testable import AsyncIO
@@ -73,7 +74,7 @@ import Testing
   }
 
   @Test func `a limit reaches other libraries' awaits, and those after the block work, in them too`() throws {
-    try EventLoop.run { loop in
+    try runVirtually { loop in
       for _ in 0..<3 {
         // A new one each time: a cancel ends a stream for good.
         let (stream, continuation) = AsyncStream.makeStream(of: Int.self)
@@ -90,7 +91,7 @@ import Testing
         #expect(reading == "timeout")
         continuation.finish()
       }
-      try await afterTheBlock()
+      try await afterTheBlock(on: loop)
     }
   }
 
@@ -109,12 +110,11 @@ import Testing
   }
 
   @Test func `W-17: a busy block is interrupted in the first await after the deadline`() throws {
-    let clock = VirtualClock()
-    try EventLoop.run(configuration: .virtual(clock)) { loop in
+    try runVirtually { loop in
       let notes = Log()
       let end = await ending {
         try await withTimeout(.seconds(1)) {
-          clock.advance(by: .seconds(5))
+          try loop.elapse(.seconds(5))
           notes.add("busy")
           try await sleep(for: .seconds(1))
           notes.add("not reached")
@@ -122,7 +122,7 @@ import Testing
       }
       #expect(end == "timeout")
       let value = try await withTimeout(.seconds(1)) {
-        clock.advance(by: .seconds(5))
+        try loop.elapse(.seconds(5))
         return 1
       }
       #expect(value == 1)
@@ -153,13 +153,12 @@ import Testing
   }
 
   @Test func `W-20: the inner one times out, the loop is busy past the outer deadline: the outer still fires`() throws {
-    let clock = VirtualClock()
-    try EventLoop.run(configuration: .virtual(clock)) { loop in
+    try runVirtually { loop in
       let notes = Log()
       let end = await ending {
         try await withTimeout(.seconds(2)) {
           notes.add(await ending { try await withTimeout(.seconds(1)) { try await sleep(for: .seconds(60)) } })
-          clock.advance(by: .seconds(5))
+          try loop.elapse(.seconds(5))
           try await sleep(for: .seconds(1))
           notes.add("not reached")
         }
@@ -250,9 +249,10 @@ import Testing
 }
 
 /// What would fail in a task whose flag is set.
-private func afterTheBlock() async throws {
+private func afterTheBlock(on loop: isolated EventLoop) async throws {
   #expect(!Task.isCancelled)
-  try await Task.sleep(for: .milliseconds(1))
+  let read = await readElsewhere(on: loop)
+  #expect(read == "1")
   async let child = Task.isCancelled
   let isChildCancelled = await child
   #expect(!isChildCancelled)

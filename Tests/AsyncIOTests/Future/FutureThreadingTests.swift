@@ -12,7 +12,7 @@ import Testing
   private static let threads = 8
 
   @Test func `8 threads end 2,000 futures, and all waiters and callbacks run on the loop`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       let home = thisThread
       let futures = (0..<2_000).map { _ in loop.createFuture(of: Int.self) }
       let counter = Counter()
@@ -40,7 +40,7 @@ import Testing
   }
 
   @Test func `F-04: of 8 threads that end one future, one wins`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       for _ in 0..<50 {
         let future = loop.createFuture(of: Int.self)
         let winners = Notes<String>()
@@ -116,7 +116,7 @@ import Testing
   }
 
   @Test func `reading a future's state on the loop is safe while other threads cancel it`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       for _ in 0..<300 {
         let future = loop.createFuture(of: Int.self)
         let flag = StartFlag()
@@ -137,7 +137,7 @@ import Testing
   }
 
   @Test func `T-31: 8 threads cancel tasks, and each hears it once`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       let heard = Counter()
       let tasks = (0..<800).map { _ in
         loop.createTask {

@@ -62,10 +62,7 @@ import Testing
   }
 
   @Test func `F-21: a future that goes on another thread is reported on the loop`() throws {
-    let clock = VirtualClock()
-    var configuration = EventLoop.Configuration()
-    configuration.seams.clock = clock
-    try EventLoop.run(configuration: configuration) { loop in
+    try runVirtually { loop in
       let threads = Notes<UInt>()
       let told = loop.createFuture(of: Void.self)
       loop.exceptionHandler = { _ in

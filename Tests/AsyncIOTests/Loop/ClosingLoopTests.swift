@@ -8,75 +8,83 @@ import Testing
 
 @Suite(.oneAtATime) struct ClosingLoopTests {
   @Test func `L-30: closing lets go of all that is pending, and reports each pending task once`() throws {
-    let pipe = try FileDescriptor.pipe()
-    defer {
-      try? pipe.readEnd.close()
-      try? pipe.writeEnd.close()
-    }
-    let log = RecordingLog()
-    let released = Shared(0)
-    let loop = try EventLoop(configuration: .virtual().with(log: log))
-    try loop.runUntilComplete { loop in
-      func holder() -> () -> Void {
-        let sentinel = Sentinel { released.change { $0 += 1 } }
-        return { withExtendedLifetime(sentinel) {} }
+    try inEachOrder { configuration in
+      let pipe = try FileDescriptor.pipe()
+      defer {
+        try? pipe.readEnd.close()
+        try? pipe.writeEnd.close()
       }
-      loop.callLater(.seconds(1), holder())
-      loop.callLater(.seconds(Int64.max), holder())
-      try loop.addReader(pipe.readEnd, holder())
-      try loop.addWriter(pipe.writeEnd, holder())
-      try loop.addSignalHandler(SIGWINCH, holder())
-      loop.createTask(name: "pending") { try await loop.sleep(for: .seconds(5)) }
-      try await turns(2)
+      let log = RecordingLog()
+      let released = Shared(0)
+      let loop = try EventLoop(configuration: configuration.with(log: log))
+      try loop.runUntilComplete { loop in
+        func holder() -> () -> Void {
+          let sentinel = Sentinel { released.change { $0 += 1 } }
+          return { withExtendedLifetime(sentinel) {} }
+        }
+        loop.callLater(.seconds(1), holder())
+        loop.callLater(.seconds(Int64.max), holder())
+        try loop.addReader(pipe.readEnd, holder())
+        try loop.addWriter(pipe.writeEnd, holder())
+        try loop.addSignalHandler(SIGWINCH, holder())
+        loop.createTask(name: "pending") { try await loop.sleep(for: .seconds(5)) }
+        try await turns(2)
+      }
+      #expect(released.value == 0)
+      try loop.whileIdle { loop in
+        let sentinel = Sentinel { released.change { $0 += 1 } }
+        loop.callSoon { withExtendedLifetime(sentinel) {} }
+      }
+      loop.close()
+      #expect(released.value == 6)
+      #expect(log.kinds == ["task-destroyed-pending"])
+      #expect(log.lines.first?.contains("[task pending]") == true)
     }
-    #expect(released.value == 0)
-    try loop.whileIdle { loop in
-      let sentinel = Sentinel { released.change { $0 += 1 } }
-      loop.callSoon { withExtendedLifetime(sentinel) {} }
-    }
-    loop.close()
-    #expect(released.value == 6)
-    #expect(log.kinds == ["task-destroyed-pending"])
-    #expect(log.lines.first?.contains("[task pending]") == true)
   }
 
   @Test func `L-30: a pending task is cancelled by the closing, and may clean up without waiting`() throws {
-    let steps = Notes<String>()
-    let loop = try EventLoop(configuration: .virtual().with(log: RecordingLog()))
-    try loop.runUntilComplete { loop in
-      loop.createTask {
-        do { try await loop.sleep(for: .seconds(5)) } catch {
-          steps.add("\(type(of: error))")
+    try inEachOrder { configuration in
+      let steps = Notes<String>()
+      let loop = try EventLoop(configuration: configuration.with(log: RecordingLog()))
+      try loop.runUntilComplete { loop in
+        loop.createTask {
+          do { try await loop.sleep(for: .seconds(5)) } catch {
+            steps.add("\(type(of: error))")
+          }
+          try? await loop.sleep(for: .seconds(1))
+          steps.add("waited")
         }
-        try? await loop.sleep(for: .seconds(1))
-        steps.add("waited")
+        try await turns(2)
       }
-      try await turns(2)
+      loop.close()
+      #expect(steps.value == ["CancellationError"])
     }
-    loop.close()
-    #expect(steps.value == ["CancellationError"])
   }
 
   @Test func `L-30: a callback that schedules itself anew does not hold up the closing`() throws {
-    let loop = try EventLoop(configuration: .virtual().with(log: RecordingLog()))
-    try loop.runUntilComplete { loop in
-      func again(_ loop: isolated EventLoop) { loop.callSoon { again(loop) } }
-      again(loop)
-      try await turns(2)
+    try inEachOrder { configuration in
+      let loop = try EventLoop(configuration: configuration.with(log: RecordingLog()))
+      try loop.runUntilComplete { loop in
+        func again(_ loop: isolated EventLoop) { loop.callSoon { again(loop) } }
+        again(loop)
+        try await turns(2)
+      }
+      loop.close()
+      #expect(loop.isClosed)
     }
-    loop.close()
-    #expect(loop.isClosed)
   }
 
   @Test func `L-30: what is ready runs by the closing, and timers, due ones too, are dropped`() throws {
-    let ran = Notes<String>()
-    let loop = try EventLoop(configuration: .virtual().with(log: RecordingLog()))
-    try loop.whileIdle { loop in
-      loop.callSoon { ran.add("soon") }
-      loop.callLater(.zero) { ran.add("timer") }
+    try inEachOrder { configuration in
+      let ran = Notes<String>()
+      let loop = try EventLoop(configuration: configuration.with(log: RecordingLog()))
+      try loop.whileIdle { loop in
+        loop.callSoon { ran.add("soon") }
+        loop.callLater(.zero) { ran.add("timer") }
+      }
+      loop.close()
+      #expect(ran.value == ["soon"])
     }
-    loop.close()
-    #expect(ran.value == ["soon"])
   }
 
   @Test func `L-31: a closed loop has given its descriptors back`() async {
@@ -119,54 +127,62 @@ import Testing
   }
 
   @Test func `L-32: a loop that is closed goes, with its executor`() throws {
-    weak var executor: LoopExecutor?
-    do {
-      let loop = try EventLoop()
-      executor = loop.executor
-      _ = try loop.runUntilComplete { loop in try await loop.sleep(for: .microseconds(1)) }
-      loop.close()
+    try inEachOrder { configuration in
+      weak var executor: LoopExecutor?
+      do {
+        let loop = try EventLoop(configuration: configuration)
+        executor = loop.executor
+        _ = try loop.runUntilComplete { loop in try await loop.sleep(for: .zero) }
+        loop.close()
+      }
+      #expect(executor == nil)
     }
-    #expect(executor == nil)
   }
 
   @Test func `a loop that goes without being closed says so`() throws {
-    let log = RecordingLog()
-    do { _ = try EventLoop(configuration: EventLoop.Configuration().with(log: log)) }
-    #expect(log.kinds == ["loop-not-closed"])
+    try inEachOrder { configuration in
+      let log = RecordingLog()
+      do { _ = try EventLoop(configuration: configuration.with(log: log)) }
+      #expect(log.kinds == ["loop-not-closed"])
+    }
   }
 
   @Test func `L-41: a run cancels and awaits what is left, reports its errors, and closes`() throws {
-    let log = RecordingLog()
-    let steps = Notes<String>()
-    let loop = try EventLoop.run(configuration: .virtual().with(log: log)) { loop in
-      loop.createTask {
-        do {
-          try await loop.sleep(for: .seconds(100))
-        } catch {
-          try await loop.sleep(for: .seconds(1))
-          steps.add("cleaned up")
-          throw Oops(number: 5)
+    try inEachOrder { configuration in
+      let log = RecordingLog()
+      let steps = Notes<String>()
+      let loop = try EventLoop.run(configuration: configuration.with(log: log)) { loop in
+        loop.createTask {
+          do {
+            try await loop.sleep(for: .seconds(100))
+          } catch {
+            try await loop.sleep(for: .seconds(1))
+            steps.add("cleaned up")
+            throw Oops(number: 5)
+          }
         }
+        try await turns(2)
+        return loop
       }
-      try await turns(2)
-      return loop
+      #expect(steps.value == ["cleaned up"])
+      #expect(loop.isClosed)
+      #expect(log.kinds == ["error-never-retrieved"])
     }
-    #expect(steps.value == ["cleaned up"])
-    #expect(loop.isClosed)
-    #expect(log.kinds == ["error-never-retrieved"])
   }
 
   @Test func `L-45: a task that does not end is left behind after the grace, and reported`() throws {
-    let log = RecordingLog()
-    let value = try EventLoop.run(configuration: .virtual().with(log: log), shutdownGrace: .seconds(3)) {
-      loop in
-      loop.createTask(name: "stubborn") { while true { try? await loop.sleep(for: .seconds(1)) } }
-      try await turns(2)
-      return 42
+    try inEachOrder { configuration in
+      let log = RecordingLog()
+      let value = try EventLoop.run(configuration: configuration.with(log: log), shutdownGrace: .seconds(3)) {
+        loop in
+        loop.createTask(name: "stubborn") { while true { try? await loop.sleep(for: .seconds(1)) } }
+        try await turns(2)
+        return 42
+      }
+      #expect(value == 42)
+      #expect(log.entries.count == 1)
+      #expect(log.lines.first?.contains("[task stubborn]") == true)
     }
-    #expect(value == 42)
-    #expect(log.entries.count == 1)
-    #expect(log.lines.first?.contains("[task stubborn]") == true)
   }
 }
 

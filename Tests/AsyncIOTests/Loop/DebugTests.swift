@@ -5,25 +5,28 @@
 // Not offered yet: DB-02 (stack and awaited-by graph), DB-04 (instrument hooks).
 
 import AsyncIO
+import AsyncIOTesting
 import Logging
-import Synchronization
 import Testing
 
 @Suite(.oneAtATime) struct DebugTests {
   private struct Failure: Error {}
 
-  /// Runs a body on a loop whose reports go to a list.
-  private func reports(
-    debug: Bool = false, _ body: @escaping @Sendable (isolated EventLoop) async throws -> Void
-  ) throws -> [ExceptionContext] {
-    let log = RecordingLog()
-    let reports = Reports()
-    try EventLoop.run(configuration: EventLoop.Configuration().with(debug: debug).with(log: log)) { loop in
-      loop.exceptionHandler = { reports.add($0) }
-      try await body(loop)
+  /// Runs a body on a loop whose reports go to a list, and looks at that when the loop is closed.
+  private func run(
+    debug: Bool = false, _ body: @escaping @Sendable (isolated EventLoop) async throws -> Void,
+    reports check: ([ExceptionContext]) -> Void
+  ) throws {
+    try inEachOrder { configuration in
+      let log = RecordingLog()
+      let reports = Reports()
+      try runVirtually(configuration.with(debug: debug).with(log: log)) { loop in
+        loop.exceptionHandler = { reports.add($0) }
+        try await body(loop)
+      }
+      #expect(log.kinds == [])
+      check(reports.value)
     }
-    #expect(log.kinds == [])
-    return reports.value
   }
 
   @Test func `DB-03: the keys of the kinds are stable`() {
@@ -43,18 +46,19 @@ import Testing
   }
 
   @Test func `DB-03: a callback that throws is reported once`() throws {
-    let reports = try reports { loop in
+    try run { loop in
       loop.callSoon { throw Failure() }
       loop.callLater(.zero) { throw Failure() }
       try await sleep(for: .milliseconds(1))
+    } reports: { reports in
+      #expect(reports.map(\.kind) == [.callbackFailed, .callbackFailed])
+      #expect(reports.allSatisfy { $0.error is Failure && $0.creationSite == nil })
     }
-    #expect(reports.map(\.kind) == [.callbackFailed, .callbackFailed])
-    #expect(reports.allSatisfy { $0.error is Failure && $0.creationSite == nil })
   }
 
   @Test func `DB-03: an error that nobody reads is reported once, with where it was made`() throws {
     let line: UInt = #line + 2
-    let reports = try reports { loop in
+    try run { loop in
       try loop.createFuture(of: Int.self).setError(Failure())
       loop.createTask(name: "unread") { throw Failure() }
       // Read ones are not reported.
@@ -64,28 +68,31 @@ import Testing
       try seen.setError(Failure())
       #expect(try seen.error() is Failure)
       try await sleep(for: .milliseconds(1))
+    } reports: { reports in
+      #expect(reports.map(\.kind) == [.errorNeverRetrieved, .errorNeverRetrieved])
+      #expect(reports.map(\.taskName) == [nil, "unread"])
+      #expect(
+        reports.map(\.creationSite) == [
+          "AsyncIOTests/DebugTests.swift:\(line)", "AsyncIOTests/DebugTests.swift:\(line + 1)",
+        ])
     }
-    #expect(reports.map(\.kind) == [.errorNeverRetrieved, .errorNeverRetrieved])
-    #expect(reports.map(\.taskName) == [nil, "unread"])
-    #expect(
-      reports.map(\.creationSite) == [
-        "AsyncIOTests/DebugTests.swift:\(line)", "AsyncIOTests/DebugTests.swift:\(line + 1)",
-      ])
   }
 
   @Test func `DB-03: a task that is pending when its loop is closed is reported once`() throws {
-    let log = RecordingLog()
-    let reports = Reports()
-    let loop = try EventLoop(configuration: EventLoop.Configuration().with(log: log))
-    try loop.runUntilComplete { loop in
-      loop.exceptionHandler = { reports.add($0) }
-      loop.createTask(name: "forever") { try await sleep(for: .seconds(3_600)) }
-      try await sleep(for: .zero)
+    try inEachOrder { configuration in
+      let log = RecordingLog()
+      let reports = Reports()
+      let loop = try EventLoop(configuration: configuration.with(log: log))
+      try loop.runUntilComplete { loop in
+        loop.exceptionHandler = { reports.add($0) }
+        loop.createTask(name: "forever") { try await sleep(for: .seconds(3_600)) }
+        try await turns(2)
+      }
+      loop.close()
+      #expect(reports.value.map(\.kind) == [.taskDestroyedPending])
+      #expect(reports.value.map(\.taskName) == ["forever"])
+      #expect(log.kinds == [])
     }
-    loop.close()
-    #expect(reports.value.map(\.kind) == [.taskDestroyedPending])
-    #expect(reports.value.map(\.taskName) == ["forever"])
-    #expect(log.kinds == [])
   }
 
   @Test func `DB-03: a future that is awaited from outside when its loop is closed is reported once`()
@@ -132,98 +139,95 @@ import Testing
   }
 
   @Test func `DB-03: a slow callback is reported once, in debug mode`() throws {
-    let clock = SettableClock()
-    let log = RecordingLog()
     for debug in [true, false] {
-      let reports = Reports()
-      var configuration = EventLoop.Configuration().with(debug: debug).with(log: log)
-      configuration.seams.clock = clock
-      let line: UInt = #line + 4
-      try EventLoop.run(configuration: configuration) { loop in
-        loop.exceptionHandler = { reports.add($0) }
+      let line: UInt = #line + 3
+      try run(debug: debug) { loop in
         #expect(loop.debug == debug)
-        loop.callSoon { clock.advance(by: .milliseconds(100)) }
-        loop.callSoon { clock.advance(by: .milliseconds(99)) }
+        loop.callSoon { try loop.elapse(.milliseconds(100)) }
+        loop.callSoon { try loop.elapse(.milliseconds(99)) }
         try await sleep(for: .zero)
         try await sleep(for: .zero)
         loop.slowCallbackDuration = .seconds(5)
-        loop.callSoon { clock.advance(by: .milliseconds(4_999)) }
+        loop.callSoon { try loop.elapse(.milliseconds(4_999)) }
         try await sleep(for: .zero)
         try await sleep(for: .zero)
+      } reports: { reports in
+        #expect(reports.map(\.kind) == (debug ? [.slowCallback] : []))
+        #expect(reports.map(\.creationSite) == (debug ? ["AsyncIOTests/DebugTests.swift:\(line)"] : []))
       }
-      #expect(reports.value.map(\.kind) == (debug ? [.slowCallback] : []))
-      #expect(reports.value.map(\.creationSite) == (debug ? ["AsyncIOTests/DebugTests.swift:\(line)"] : []))
     }
-    #expect(log.kinds == [])
   }
 
   @Test func `DB-03: a slow step of a task is reported once, in debug mode`() throws {
-    let clock = SettableClock()
-    let reports = Reports()
-    var configuration = EventLoop.Configuration().with(debug: true).with(log: RecordingLog())
-    configuration.seams.clock = clock
-    try EventLoop.run(configuration: configuration) { loop in
-      loop.exceptionHandler = { reports.add($0) }
+    try run(debug: true) { loop in
       let task = loop.createTask {
-        clock.advance(by: .seconds(1))
+        try loop.elapse(.seconds(1))
         try await sleep(for: .zero)
       }
       try await task.value
+    } reports: { reports in
+      #expect(reports.map(\.kind) == [.slowCallback])
     }
-    #expect(reports.value.map(\.kind) == [.slowCallback])
   }
 
   @Test func `DB-03: a handler that throws is reported once, beside what it was told`() throws {
-    let log = RecordingLog()
-    try EventLoop.run(configuration: EventLoop.Configuration().with(log: log)) { loop in
-      loop.exceptionHandler = { _ in throw Failure() }
-      loop.callSoon { throw Failure() }
-      try await sleep(for: .zero)
-      try await sleep(for: .zero)
+    try inEachOrder { configuration in
+      let log = RecordingLog()
+      try runVirtually(configuration.with(log: log)) { loop in
+        loop.exceptionHandler = { _ in throw Failure() }
+        loop.callSoon { throw Failure() }
+        try await sleep(for: .zero)
+        try await sleep(for: .zero)
+      }
+      #expect(log.kinds == ["callback-failed", "handler-failed"])
+      #expect(log.entries.allSatisfy { $0.level == .error })
     }
-    #expect(log.kinds == ["callback-failed", "handler-failed"])
-    #expect(log.entries.allSatisfy { $0.level == .error })
   }
 
   @Test func `DB-03: a loop that is released without close is reported once`() throws {
-    let log = RecordingLog()
-    var loop: EventLoop? = try EventLoop(configuration: EventLoop.Configuration().with(log: log))
-    #expect(loop?.isClosed == false)
-    loop = nil
-    #expect(log.kinds == ["loop-not-closed"])
-    let closed = RecordingLog()
-    loop = try EventLoop(configuration: EventLoop.Configuration().with(log: closed))
-    loop?.close()
-    loop = nil
-    #expect(closed.kinds == [])
+    try inEachOrder { configuration in
+      let log = RecordingLog()
+      var loop: EventLoop? = try EventLoop(configuration: configuration.with(log: log))
+      #expect(loop?.isClosed == false)
+      loop = nil
+      #expect(log.kinds == ["loop-not-closed"])
+      let closed = RecordingLog()
+      loop = try EventLoop(configuration: configuration.with(log: closed))
+      loop?.close()
+      loop = nil
+      #expect(closed.kinds == [])
+    }
   }
 
   @Test func `DB-03: without a handler a report is one entry of the log`() throws {
-    let log = RecordingLog()
-    try EventLoop.run(configuration: EventLoop.Configuration().with(log: log)) { loop in
-      loop.callSoon { throw Failure() }
-      try await sleep(for: .zero)
-      try await sleep(for: .zero)
+    try inEachOrder { configuration in
+      let log = RecordingLog()
+      try runVirtually(configuration.with(log: log)) { loop in
+        loop.callSoon { throw Failure() }
+        try await sleep(for: .zero)
+        try await sleep(for: .zero)
+      }
+      #expect(log.kinds == ["callback-failed"])
+      #expect(log.lines.first?.contains("Failure") == true)
     }
-    #expect(log.kinds == ["callback-failed"])
-    #expect(log.lines.first?.contains("Failure") == true)
   }
 
   @Test func `DB-01: in debug mode a report of a callback says where it was made`() throws {
     let line: UInt = #line + 2
-    let reports = try reports(debug: true) { loop in
+    try run(debug: true) { loop in
       loop.callSoon { throw Failure() }
       loop.callLater(.milliseconds(1)) { throw Failure() }
       try await sleep(for: .milliseconds(3))
+    } reports: { reports in
+      #expect(
+        reports.map(\.creationSite) == [
+          "AsyncIOTests/DebugTests.swift:\(line)", "AsyncIOTests/DebugTests.swift:\(line + 1)",
+        ])
     }
-    #expect(
-      reports.map(\.creationSite) == [
-        "AsyncIOTests/DebugTests.swift:\(line)", "AsyncIOTests/DebugTests.swift:\(line + 1)",
-      ])
   }
 
   @Test func `DB-01: futures and tasks know where they were made`() throws {
-    try EventLoop.run { loop in
+    try runVirtually { loop in
       let line: UInt = #line + 1
       let future = loop.createFuture(of: Int.self)
       #expect(future.description.contains("AsyncIOTests/DebugTests.swift:\(line)"))
@@ -231,18 +235,5 @@ import Testing
       #expect(task.description.contains("AsyncIOTests/DebugTests.swift:\(line + 2)"))
       future.cancel()
     }
-  }
-}
-
-/// A clock that moves when it is told, and under which a loop does not wait.
-private final class SettableClock: LoopClock {
-  private let nanoseconds = Atomic<Int64>(1_000_000_000)
-
-  var now: Deadline { Deadline(nanoseconds: nanoseconds.load(ordering: .relaxed)) }
-  var tick: Int64 { nanoseconds.load(ordering: .relaxed) }
-  func limit(until deadline: Deadline?) -> WaitLimit { deadline == nil ? .forever : .poll }
-
-  func advance(by duration: Duration) {
-    nanoseconds.add(duration.saturatingNanoseconds, ordering: .relaxed)
   }
 }

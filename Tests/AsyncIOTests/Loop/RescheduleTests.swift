@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import AsyncIOTesting
 import Testing
 
 @testable import AsyncIO
@@ -35,15 +36,12 @@ import Testing
   }
 
   @Test func `a push counts from no earlier than its call, also in a callback that takes long`() throws {
-    let clock = VirtualClock()
-    var configuration = EventLoop.Configuration()
-    configuration.seams.clock = clock
-    try EventLoop.run(configuration: configuration) { loop in
+    try runVirtually { loop in
       let start = loop.now
       var ran: Duration?
       let timer = loop.callLater(.seconds(1)) { ran = start.duration(to: loop.now) }
       loop.callSoon {
-        clock.advance(by: .milliseconds(500))
+        try loop.elapse(.milliseconds(500))
         timer.reschedule(after: .seconds(1), isolation: loop)
       }
       try await sleep(for: .seconds(10))
@@ -141,43 +139,40 @@ import Testing
 }
 
 @Suite(.oneAtATime) struct RepeatingTests {
-  /// The beats, in milliseconds, of a timer each 10 ms, whose beat number two holds the loop up for a while.
-  private func beats(_ missed: MissedBeats, held: Duration, count: Int) throws -> [Duration] {
-    let clock = VirtualClock()
-    var configuration = EventLoop.Configuration()
-    configuration.seams.clock = clock
-    return try EventLoop.run(configuration: configuration) { loop in
+  /// Expects the beats, in milliseconds, of a timer each 10 ms, whose beat number two holds the loop up for a while.
+  private func expectBeats(_ expected: [Int], _ missed: MissedBeats, held: Duration) throws {
+    try runVirtually { loop in
       let start = loop.now
       var beats: [Duration] = []
       let end = loop.createFuture(of: Void.self)
       loop.callEvery(.milliseconds(10), missed: missed) { timer in
         beats.append(start.duration(to: loop.now))
-        if beats.count == 2 { clock.advance(by: held) }
-        if beats.count == count {
+        if beats.count == 2 { try loop.elapse(held) }
+        if beats.count == expected.count {
           timer.cancel(isolation: loop)
           try end.setResult()
         }
       }
       try await end.value
       try await sleep(for: .seconds(1))
-      return beats
+      #expect(beats == expected.map { .milliseconds($0) })
     }
   }
 
   @Test func `TM-22: beats keep their rhythm, however late each one is`() throws {
-    #expect(try beats(.skip, held: .milliseconds(7), count: 5) == [10, 20, 30, 40, 50].map { .milliseconds($0) })
+    try expectBeats([10, 20, 30, 40, 50], .skip, held: .milliseconds(7))
   }
 
   @Test func `TM-22: missed beats are skipped, and the rhythm stays`() throws {
-    #expect(try beats(.skip, held: .milliseconds(25), count: 5) == [10, 20, 45, 50, 60].map { .milliseconds($0) })
+    try expectBeats([10, 20, 45, 50, 60], .skip, held: .milliseconds(25))
   }
 
   @Test func `TM-22: or the rhythm starts anew`() throws {
-    #expect(try beats(.delay, held: .milliseconds(25), count: 5) == [10, 20, 45, 55, 65].map { .milliseconds($0) })
+    try expectBeats([10, 20, 45, 55, 65], .delay, held: .milliseconds(25))
   }
 
   @Test func `TM-22: or they are made up, if that is asked`() throws {
-    #expect(try beats(.burst, held: .milliseconds(25), count: 6) == [10, 20, 45, 45, 50, 60].map { .milliseconds($0) })
+    try expectBeats([10, 20, 45, 45, 50, 60], .burst, held: .milliseconds(25))
   }
 
   @Test func `TM-22: a callback that throws is reported, and the beats go on`() throws {

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import AsyncIOTesting
 import SystemPackage
 import Testing
 
 @testable import AsyncIO
 
 @Suite(.oneAtATime) struct TurnTests {
-  @Test(arguments: [false, true])
+  @Test(.inOrder, arguments: [false, true])
   func `L-10: callbacks, tasks, futures and threadsafe calls of a turn share one FIFO`(debug: Bool) throws {
-    let order = try EventLoop.run(configuration: .virtual().with(debug: debug)) { loop in
+    let order = try runVirtually(.init().with(debug: debug)) { loop in
       var order: [Int] = []
       let future = loop.createFuture(of: Void.self)
       future.addDoneCallback { order.append(4) }
@@ -24,8 +25,8 @@ import Testing
     #expect(order == [1, 2, 3, 4, 5, 6])
   }
 
-  @Test func `L-10: a threadsafe call from the loop's own thread keeps its place in the FIFO`() throws {
-    let order = try EventLoop.run(configuration: .virtual()) { loop in
+  @Test(.inOrder) func `L-10: a threadsafe call from the loop's own thread keeps its place in the FIFO`() throws {
+    let order = try runVirtually { loop in
       let order = Notes<Int>()
       loop.callSoon { order.add(1) }
       try loop.callSoonThreadsafe { _ in order.add(2) }
@@ -36,9 +37,9 @@ import Testing
     #expect(order == [1, 2, 3])
   }
 
-  @Test(arguments: [false, true])
+  @Test(.inOrder, arguments: [false, true])
   func `L-11: what a callback adds runs in the next turn`(debug: Bool) throws {
-    let order = try EventLoop.run(configuration: .virtual().with(debug: debug)) { loop in
+    let order = try runVirtually(.init().with(debug: debug)) { loop in
       var order: [String] = []
       loop.callSoon {
         order.append("first")
@@ -52,8 +53,8 @@ import Testing
     #expect(order == ["first", "second", "timer", "added"])
   }
 
-  @Test func `L-11: a batch is bounded, and a large one loses nothing and keeps its order`() throws {
-    let order = try EventLoop.run(configuration: .virtual()) { loop in
+  @Test(.inOrder) func `L-11: a batch is bounded, and a large one loses nothing and keeps its order`() throws {
+    let order = try runVirtually { loop in
       var order: [Int] = []
       let future = loop.createFuture(of: Void.self)
       for number in 0..<10_000 { loop.callSoon { order.append(number) } }
@@ -64,8 +65,8 @@ import Testing
     #expect(order == Array(0..<10_000))
   }
 
-  @Test func `L-11: a readable descriptor gets its turn within two batches of a busy loop`() throws {
-    let laps = try EventLoop.run { loop in
+  @Test(.inOrder) func `L-11: a readable descriptor gets its turn within two batches of a busy loop`() throws {
+    let laps = try runVirtually { loop in
       let pipe = try DescriptorPair.pipe()
       let end = loop.createFuture(of: Int.self)
       var laps = 0
@@ -86,17 +87,17 @@ import Testing
     #expect(laps <= 2 * 256 + 2)
   }
 
-  @Test func `L-11: callbacks that take long hold a timer up for the length of one, and not of sixteen`() throws {
-    let beats = try EventLoop.run(configuration: .virtual()) { loop in
-      guard let clock = loop.timeSource as? VirtualClock else { return 0 }
+  @Test(.inOrder)
+  func `L-11: callbacks that take long hold a timer up for the length of one, and not of sixteen`() throws {
+    let beats = try runVirtually { loop in
       var laps = 0
       var beats = 0
-      func lap(_ loop: isolated EventLoop) {
-        clock.advance(by: .milliseconds(50))
+      func lap(_ loop: isolated EventLoop) throws {
+        try loop.elapse(.milliseconds(50))
         laps += 1
-        if laps < 200 { loop.callSoon { lap(loop) } }
+        if laps < 200 { loop.callSoon { try lap(loop) } }
       }
-      lap(loop)
+      try lap(loop)
       let timer = loop.callEvery(.milliseconds(10)) { _ in beats += 1 }
       while laps < 200 { try await turns() }
       timer.cancel()
@@ -140,9 +141,9 @@ import Testing
     #expect(seen.value == ["timer", "reader", "thread"])
   }
 
-  @Test(arguments: [false, true])
+  @Test(.inOrder, arguments: [false, true])
   func `L-14: a callback that an earlier one of its batch cancels does not run`(debug: Bool) throws {
-    let order = try EventLoop.run(configuration: .virtual().with(debug: debug)) { loop in
+    let order = try runVirtually(.init().with(debug: debug)) { loop in
       var order: [String] = []
       var released = 0
       var victim: CallbackHandle?
@@ -165,7 +166,7 @@ import Testing
   @Test func `L-14: a handle is pending until its callback runs, and a cancel later than that does nothing`()
     throws
   {
-    let states = try EventLoop.run(configuration: .virtual()) { loop in
+    try runVirtually { loop in
       var states: [Bool] = []
       var handle: CallbackHandle?
       handle = loop.callSoon {
@@ -176,14 +177,13 @@ import Testing
       try await turns(2)
       states.append(handle?.isPending(isolation: loop) == true)
       handle?.cancel(isolation: loop)
-      return states
+      #expect(states == [true, false, false])
     }
-    #expect(states == [true, false, false])
   }
 
   @Test func `a seed shuffles a batch the same way each time, and other seeds otherwise`() throws {
     func order(_ seed: UInt64) throws -> [Int] {
-      try EventLoop.run(configuration: .shuffled(seed)) { loop in
+      try runVirtually(.shuffled(seed)) { loop in
         var order: [Int] = []
         for number in 0..<20 { loop.callSoon { order.append(number) } }
         while order.count < 20 { try await turns() }
@@ -196,16 +196,14 @@ import Testing
   }
 
   @Test func `in debug mode a slow callback is reported with the place of its scheduling`() throws {
-    let reports = try EventLoop.run(configuration: .virtual().with(debug: true)) { loop in
-      guard let clock = loop.timeSource as? VirtualClock else { return [ExceptionContext]() }
+    try runVirtually(.init().with(debug: true)) { loop in
       var reports: [ExceptionContext] = []
       loop.exceptionHandler = { reports.append($0) }
-      loop.callSoon { clock.advance(by: .milliseconds(99)) }
-      loop.callSoon(fileID: "Some/File.swift", line: 12) { clock.advance(by: .milliseconds(100)) }
+      loop.callSoon { try loop.elapse(.milliseconds(99)) }
+      loop.callSoon(fileID: "Some/File.swift", line: 12) { try loop.elapse(.milliseconds(100)) }
       try await turns(2)
-      return reports
+      #expect(reports.map(\.kind) == [.slowCallback])
+      #expect(reports.first?.creationSite == "Some/File.swift:12")
     }
-    #expect(reports.map(\.kind) == [.slowCallback])
-    #expect(reports.first?.creationSite == "Some/File.swift:12")
   }
 }

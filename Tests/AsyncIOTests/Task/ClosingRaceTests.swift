@@ -50,67 +50,77 @@ import Testing
   }
 
   @Test func `F-43: a wait that begins while the tasks are abandoned is told`() throws {
-    let (_, log) = try abandon { loop, future, log in
-      loop.createTask {
-        try? await sleep(for: .seconds(1))
-        Task.immediate { log.add(await outcome(of: future)) }
+    try inEachOrder { configuration in
+      let (_, log) = try abandon(configuration) { loop, future, log in
+        loop.createTask {
+          try? await sleep(for: .seconds(1))
+          Task.immediate { log.add(await outcome(of: future)) }
+        }
       }
+      try wait { log.count == 1 }
+      #expect(log.value == [Self.closed])
     }
-    try wait { log.count == 1 }
-    #expect(log.value == [Self.closed])
   }
 
   @Test func `F-43: a wait that another thread begins while the tasks are abandoned is told`() throws {
-    let (_, log) = try abandon { loop, future, log in
-      loop.createTask {
-        try? await sleep(for: .seconds(1))
-        Task.detached { log.add(await outcome(of: future)) }
-        try wait { log.count == 1 }
+    try inEachOrder { configuration in
+      let (_, log) = try abandon(configuration) { loop, future, log in
+        loop.createTask {
+          try? await sleep(for: .seconds(1))
+          Task.detached { log.add(await outcome(of: future)) }
+          try wait { log.count == 1 }
+        }
       }
+      #expect(log.value == [Self.closed])
     }
-    #expect(log.value == [Self.closed])
   }
 
   @Test func `F-43: a wait that begins while the others are told is told`() throws {
-    let (_, log) = try abandon { loop, future, log in
-      loop.exceptionHandler = { _ in
-        Task.immediate { log.add(await outcome(of: future)) }
+    try inEachOrder { configuration in
+      let (_, log) = try abandon(configuration) { loop, future, log in
+        loop.exceptionHandler = { _ in
+          Task.immediate { log.add(await outcome(of: future)) }
+        }
+        _ = loop.foreignTask { log.add(await outcome(of: loop.createFuture(of: Void.self))) }
       }
-      _ = loop.foreignTask { log.add(await outcome(of: loop.createFuture(of: Void.self))) }
+      try wait { log.count == 2 }
+      #expect(log.value == [Self.closed, Self.closed])
     }
-    try wait { log.count == 2 }
-    #expect(log.value == [Self.closed, Self.closed])
   }
 
   @Test(arguments: [true, false])
   func `F-43: one that ends in the closing gives its outcome, and no report`(isEndedByAnotherThread: Bool) throws {
-    let reports = Reports()
-    let (_, log) = try abandon { loop, future, log in
-      loop.exceptionHandler = { reports.add($0) }
-      _ = loop.foreignTask { log.add(await outcome(of: future)) }
-      loop.createTask {
-        try? await sleep(for: .seconds(1))
-        if isEndedByAnotherThread {
-          TestThread { try? future.setResult(1) }.join()
-        } else {
-          try future.setResult(1)
+    try inEachOrder { configuration in
+      let reports = Reports()
+      let (_, log) = try abandon(configuration) { loop, future, log in
+        loop.exceptionHandler = { reports.add($0) }
+        _ = loop.foreignTask { log.add(await outcome(of: future)) }
+        loop.createTask {
+          try? await sleep(for: .seconds(1))
+          if isEndedByAnotherThread {
+            TestThread { try? future.setResult(1) }.join()
+          } else {
+            try future.setResult(1)
+          }
         }
       }
+      #expect(log.value == ["1"])
+      #expect(reports.kinds == [.taskDestroyedPending])
     }
-    #expect(log.value == ["1"])
-    #expect(reports.kinds == [.taskDestroyedPending])
   }
 
   @Test func `F-43: one who is cancelled in the closing hears that`() throws {
-    let (future, log) = try abandon { loop, future, log in
-      let waiter = loop.foreignTask { log.add(await outcome(of: future)) }
-      loop.createTask {
-        try? await sleep(for: .seconds(1))
-        TestThread { waiter.cancel() }.join()
+    try inEachOrder { configuration in
+      let (future, log) = try abandon(configuration) { loop, future, log in
+        let waiter = loop.foreignTask { log.add(await outcome(of: future)) }
+        loop.createTask {
+          try? await sleep(for: .seconds(1))
+          TestThread { waiter.cancel() }.join()
+        }
       }
+      #expect(log.value == ["cancelled"])
+      #expect(future.isCancelled)
     }
-    #expect(log.value == ["cancelled"])
-    #expect(future.isCancelled)
   }
 
   @Test func `F-43: whoever waits while a loop is closed is told, whatever came first`() async throws {
@@ -131,12 +141,14 @@ import Testing
   }
 
   @Test func `L-30: a task goes on though another thread ends what it awaits while its loop is closed`() throws {
-    let (_, log) = try abandon { loop, future, log in
-      // After the closing of the inbox, and before the task is asked.
-      loop.exceptionHandler = { _ in TestThread { try? future.setResult(1) }.join() }
-      loop.createTask { log.add(await outcome(of: future)) }
+    try inEachOrder { configuration in
+      let (_, log) = try abandon(configuration) { loop, future, log in
+        // After the closing of the inbox, and before the task is asked.
+        loop.exceptionHandler = { _ in TestThread { try? future.setResult(1) }.join() }
+        loop.createTask { log.add(await outcome(of: future)) }
+      }
+      #expect(log.value == ["cancelled"])
     }
-    #expect(log.value == ["cancelled"])
   }
 
   // MARK: A body for a LoopThread
@@ -220,10 +232,11 @@ import Testing
   ///
   /// - Returns: A future of the loop, and what the body's tasks wrote down.
   private func abandon(
+    _ configuration: EventLoop.Configuration,
     _ body: @escaping @Sendable (isolated EventLoop, Future<Int>, Notes<String>) throws -> Void
   ) throws -> (Future<Int>, Notes<String>) {
     let log = Notes<String>()
-    let loop = try EventLoop(configuration: .virtual().with(log: RecordingLog()))
+    let loop = try EventLoop(configuration: configuration.with(log: RecordingLog()))
     let future = loop.createFuture(of: Int.self)
     try loop.runUntilComplete { loop in
       try body(loop, future, log)

@@ -23,7 +23,7 @@ import Testing
   }
 
   @Test func `plain and concurrent async functions run on the loop`() throws {
-    try EventLoop.run { loop in
+    try runVirtually { loop in
       let home = thisThread
       #expect(await Self.threadOfPlain() == home)
       #expect(await Self.threadOfConcurrent() == home)
@@ -164,7 +164,7 @@ import Testing
   }
 
   @Test func `Task.sleep hears a cancel, and comes back on the loop`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       let home = thisThread
       let task = loop.createTask { () async throws -> Bool in
         do {
@@ -203,7 +203,7 @@ import Testing
   }
 
   @Test func `a body that heard the cancel in Task.sleep, and returns, has a value`() throws {
-    try EventLoop.run { loop in
+    try runVirtually { loop in
       let task = loop.createTask { () async throws -> Int in
         try? await Task.sleep(for: .seconds(3_600))
         return 1
@@ -218,7 +218,7 @@ import Testing
     async throws
   {
     try await onThread {
-      try EventLoop.run { loop in
+      try runInRealTime { loop in
         let home = thisThread
         let detached = Task.detached {
           #expect(AnyLoopTask.current == nil)
@@ -232,7 +232,7 @@ import Testing
   }
 
   @Test func `Task.immediate runs at once, goes on on the loop, and hears its own cancel`() throws {
-    try EventLoop.run { loop in
+    try runVirtually { loop in
       let home = thisThread
       let log = Log()
       let future = loop.createFuture(of: Int.self)
@@ -255,7 +255,7 @@ import Testing
   }
 
   @Test func `Task.immediate in a task of the loop may await, and finds the loop's state whole`() throws {
-    try EventLoop.run { loop in
+    try runVirtually { loop in
       let log = Log()
       let task = loop.createTask(name: "outer") {
         let immediate = Task.immediate {
@@ -278,7 +278,7 @@ import Testing
 
   @Test
   func `a cancellation handler of the body runs inside of cancel, and may end what is awaited`() throws {
-    try EventLoop.run { loop in
+    try runVirtually { loop in
       let future = loop.createFuture(of: Int.self)
       let home = thisThread
       let order = Notes<String>()
@@ -291,7 +291,7 @@ import Testing
           try? future.setResult(1)
         }
       }
-      try await turns()
+      try await turns(2)
       task.cancel()
       order.add("after cancel")
       #expect(order.value == ["handler", "after cancel"])

@@ -166,7 +166,7 @@ import Testing
       for _ in 0..<4 {
         group.addTask {
           try await onThread {
-            try EventLoop.run { loop in
+            try runInRealTime { loop in
               for round in 0..<200 {
                 let tasks = (0..<round % 10).map { _ in loop.createTask { try await turns() } }
                 #expect(loop.allTasks.count == tasks.count + 1)

@@ -175,21 +175,23 @@ import Testing
 
   @Test func `QU-16, SY-35: a loop that is closed lets those go who wait in a Swift task, and reports its own`() throws
   {
-    let log = RecordingLog()
-    let loop = try EventLoop(configuration: .virtual().with(log: log))
-    let ends = Notes<String>()
-    try loop.runUntilComplete { loop in
-      let queue = Smuggled(AsyncQueue<Int>())
-      // Nobody else holds the queue: those who wait do.
-      _ = loop.foreignTask {
-        let end = await ending { try await queue.value.get() }
-        ends.add(end)
+    try inEachOrder { configuration in
+      let log = RecordingLog()
+      let loop = try EventLoop(configuration: configuration.with(log: log))
+      let ends = Notes<String>()
+      try loop.runUntilComplete { loop in
+        let queue = Smuggled(AsyncQueue<Int>())
+        // Nobody else holds the queue: those who wait do.
+        _ = loop.foreignTask {
+          let end = await ending { try await queue.value.get() }
+          ends.add(end)
+        }
+        loop.createTask(name: "getter") { try await queue.value.get() }
+        try await turns(3)
       }
-      loop.createTask(name: "getter") { try await queue.value.get() }
-      try await turns(3)
+      loop.close()
+      #expect(ends.value == ["the event loop is closed"])
+      #expect(log.kinds == ["\(ExceptionContext.Kind.taskDestroyedPending)"])
     }
-    loop.close()
-    #expect(ends.value == ["the event loop is closed"])
-    #expect(log.kinds == ["\(ExceptionContext.Kind.taskDestroyedPending)"])
   }
 }

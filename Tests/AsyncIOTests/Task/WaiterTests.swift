@@ -156,7 +156,7 @@ import Testing
   }
 
   @Test func `T-76: a cancel of a child by another thread is one cancel, and none of a later wait`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       let waiter = Waiter()
       let executor = loop.executor
       let child = Task(executorPreference: executor) { try await waiter.wait(on: executor) }
@@ -170,35 +170,39 @@ import Testing
   }
 
   @Test func `closing the loop ends the waits: of its tasks as a cancel, of others with LoopClosedError`() throws {
-    let loop = try EventLoop(configuration: .virtual())
-    let ends = Shared<[String]>([])
-    try loop.runUntilComplete { loop in
-      let executor = loop.executor
-      loop.createTask {
-        do { try await Waiter().wait(on: executor) } catch { ends.change { $0.append("\(type(of: error))") } }
+    try inEachOrder { configuration in
+      let loop = try EventLoop(configuration: configuration)
+      let ends = Shared<[String]>([])
+      try loop.runUntilComplete { loop in
+        let executor = loop.executor
+        loop.createTask {
+          do { try await Waiter().wait(on: executor) } catch { ends.change { $0.append("\(type(of: error))") } }
+        }
+        Task(executorPreference: executor) {
+          do { try await Waiter().wait(on: executor) } catch { ends.change { $0.append("\(type(of: error))") } }
+        }
+        for _ in 0..<5 { try await sleep(for: .zero) }
       }
-      Task(executorPreference: executor) {
-        do { try await Waiter().wait(on: executor) } catch { ends.change { $0.append("\(type(of: error))") } }
-      }
-      for _ in 0..<5 { try await sleep(for: .zero) }
+      loop.close()
+      #expect(ends.value.sorted() == ["CancellationError", "LoopClosedError"])
     }
-    loop.close()
-    #expect(ends.value.sorted() == ["CancellationError", "LoopClosedError"])
   }
 
   @Test func `a Swift task that begins to wait on a loop that is closed gets LoopClosedError`() throws {
-    let loop = try EventLoop(configuration: .virtual())
-    loop.close()
-    let executor = loop.executor
-    let ends = Shared<[String]>([])
-    for wait in [
-      { try await Waiter().wait(on: executor) }, { try await Waiter().waitUncancellably(on: executor) },
-    ] as [@Sendable () async throws -> Void] {
-      Task(executorPreference: executor) {
-        do { try await wait() } catch { ends.change { $0.append("\(type(of: error))") } }
+    try inEachOrder { configuration in
+      let loop = try EventLoop(configuration: configuration)
+      loop.close()
+      let executor = loop.executor
+      let ends = Shared<[String]>([])
+      for wait in [
+        { try await Waiter().wait(on: executor) }, { try await Waiter().waitUncancellably(on: executor) },
+      ] as [@Sendable () async throws -> Void] {
+        Task(executorPreference: executor) {
+          do { try await wait() } catch { ends.change { $0.append("\(type(of: error))") } }
+        }
       }
+      // The thread that brings a job to a closed loop runs it, and all that comes of it.
+      #expect(ends.value == ["LoopClosedError", "LoopClosedError"])
     }
-    // The thread that brings a job to a closed loop runs it, and all that comes of it.
-    #expect(ends.value == ["LoopClosedError", "LoopClosedError"])
   }
 }

@@ -2,6 +2,7 @@
 //
 // Contract: TH-01, TH-07, TH-08, T-69, T-70, F-33, F-34: one function on a thread of a pool.
 
+import AsyncIOTesting
 import CLinux
 import Glibc
 import Synchronization
@@ -11,7 +12,7 @@ import Testing
 
 @Suite(.oneAtATime) struct RunBlockingTests {
   @Test func `TH-01: a function's value comes back, and it runs on a thread that is not the loop's`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       let own = gettid()
       let (thread, name) = try await runBlocking { (gettid(), ProcessFacts.currentThreadName) }
       #expect(thread != own)
@@ -22,7 +23,7 @@ import Testing
   }
 
   @Test func `TH-01: a function's error comes back, the very one`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       let boom = Boom()
       let error = await #expect(throws: Boom.self) { try await runBlocking { throw boom } }
       #expect(error === boom)
@@ -31,7 +32,7 @@ import Testing
   }
 
   @Test func `TH-01: a function carries the task-locals of its caller, as they were`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       let value = try await TestLocal.$number.withValue(7) { try await runBlocking { TestLocal.number } }
       #expect(value == 7)
       #expect(try await runBlocking { TestLocal.number } == 0)
@@ -46,7 +47,7 @@ import Testing
   }
 
   @Test func `TH-01: a plain callback gives work to a pool, too`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       let done = loop.createFuture(of: Int.self)
       loop.callSoon {
         let future = try loop.runInExecutor { 5 }
@@ -70,7 +71,7 @@ import Testing
   }
 
   @Test func `F-33: the future of a function ends as that does, and its callbacks run on the loop`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       let own = gettid()
       var threads: [Int32] = []
       let value = try loop.runInExecutor { 1 }
@@ -85,7 +86,7 @@ import Testing
   }
 
   @Test func `F-21: a function's error that nobody reads is reported`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       let reports = Reports(of: loop)
       try loop.runInExecutor { throw Oops() }
       try await settle { reports.count == 1 }
@@ -94,7 +95,7 @@ import Testing
   }
 
   @Test func `T-69: a cancel ends the wait at once; the function goes on, and its result is dropped`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       let reports = Reports(of: loop)
       for fails in [false, true] {
         let gate = Gate()
@@ -125,7 +126,7 @@ import Testing
   @Test func `T-70: a function that is cancelled before its start never runs, and lets go of what it captured`()
     throws
   {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       let pool = ThreadPool(maximumThreads: 1)
       let gate = Gate()
       let notes = Notes<String>()
@@ -154,20 +155,20 @@ import Testing
   }
 
   @Test func `T-70: a task that is cancelled before it calls in gives nothing to the pool`() throws {
-    try EventLoop.run { loop in
+    try runVirtually { loop in
       let calls = Notes<Int>()
       let task = loop.createTask {
         AnyLoopTask.current?.cancel()
         try await runBlocking { calls.add(1) }
       }
       await #expect(throws: CancellationError.self) { try await task.value }
-      try await linger()
+      try await loop.waitAllTasksBlocked()
       #expect(calls.count == 0)
     }
   }
 
   @Test func `F-34: a cancel of the future is one of the function, from any thread`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       let pool = ThreadPool(maximumThreads: 1)
       let gate = Gate()
       let notes = Notes<String>()
@@ -191,7 +192,7 @@ import Testing
   }
 
   @Test func `T-70: ends and cancels that race leave each function run once or never`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       let pool = ThreadPool(maximumThreads: 2)
       var generator = SplitMix64(state: 42)
       let runs = Notes<Int>()
@@ -218,7 +219,7 @@ import Testing
   }
 
   @Test func `TH-07: what a function captured is released before the caller goes on`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       for _ in 0..<200 {
         let notes = Notes<String>()
         try await runBlocking { [sentinel = SentinelOfThreads { notes.add("gone") }] in
@@ -238,7 +239,7 @@ import Testing
     final class Weak: Sendable {
       nonisolated(unsafe) weak var object: SentinelOfThreads?
     }
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       let notes = Notes<String>()
       let weak = Weak()
       do {
@@ -256,7 +257,7 @@ import Testing
   }
 
   @Test func `TH-08: functions and what they captured may use the pool at their end`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       let pool = ThreadPool(maximumThreads: 1)
       let counts = Notes<Int>()
       let gate = Gate()

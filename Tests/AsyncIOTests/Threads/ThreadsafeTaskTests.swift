@@ -2,6 +2,7 @@
 //
 // Contract: TH-04, TH-05: a plain thread that waits for a body on a loop.
 
+import AsyncIOTesting
 import Glibc
 import Testing
 
@@ -143,11 +144,11 @@ import Testing
   }
 
   @Test func `TH-04: a wait on the loop's own thread is refused, and says why`() throws {
-    try EventLoop.run { loop in
+    try runVirtually { loop in
       let call = try loop.runCoroutineThreadsafe { _ in 1 }
       let error = #expect(throws: LoopStateError.waitsForItself) { try Self.block(on: call) }
       #expect(error?.description.contains("await a task of the loop instead") == true)
-      try await settle { call.isDone }
+      try await turns { call.isDone }
       // What has ended needs no wait.
       #expect(try Self.block(on: call) == 1)
     }
@@ -232,10 +233,10 @@ import Testing
   }
 
   @Test func `TH-04: an error that nobody waits for is reported`() throws {
-    try EventLoop.run { loop in
+    try runVirtually { loop in
       let reports = Reports(of: loop)
       do { _ = try loop.runCoroutineThreadsafe { _ in throw Oops() } }
-      try await settle { reports.count == 1 }
+      try await loop.waitAllTasksBlocked()
       #expect(reports.kinds == [.errorNeverRetrieved])
     }
   }
