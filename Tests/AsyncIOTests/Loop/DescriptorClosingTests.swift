@@ -2,6 +2,7 @@
 //
 // Contract, section 11: IO-25, sockets that block; IO-26, the notice that a descriptor is about to be closed.
 
+import AsyncIOTesting
 import Glibc
 import SystemPackage
 import Testing
@@ -16,7 +17,7 @@ import Testing
   // MARK: IO-25
 
   @Test func `IO-25: in debug mode a socket that blocks is refused, with the cure`() throws {
-    try EventLoop.run(configuration: EventLoop.Configuration().with(debug: true)) { loop in
+    try runInRealTime(.init().with(debug: true)) { loop in
       let pair = try DescriptorPair.sockets()
       setBlocking(pair.near)
       var errors: [String] = []
@@ -40,7 +41,7 @@ import Testing
   }
 
   @Test func `IO-25: a reader that was there stays when its successor is refused`() throws {
-    try EventLoop.run(configuration: EventLoop.Configuration().with(debug: true)) { loop in
+    try runInRealTime(.init().with(debug: true)) { loop in
       let pair = try DescriptorPair.sockets()
       var calls = 0
       try loop.addReader(pair.near) { calls += 1 }
@@ -48,11 +49,12 @@ import Testing
       #expect(throws: InvalidArgumentError.self) { try loop.addReader(pair.near) {} }
       try pair.send()
       try await settle { calls > 0 }
+      loop.removeReader(pair.near)
     }
   }
 
   @Test func `IO-25: pipes may block, and sockets without debug mode; what is closed is the kernel's to say`() throws {
-    try EventLoop.run(configuration: EventLoop.Configuration().with(debug: true)) { loop in
+    try runInRealTime(.init().with(debug: true)) { loop in
       let pipe = try DescriptorPair.pipe()
       setBlocking(pipe.near)
       try pipe.send()
@@ -105,7 +107,7 @@ import Testing
   }
 
   @Test func `IO-26: reader and writer are removed, also those that are due in the same batch`() throws {
-    try EventLoop.run { loop in
+    try runVirtually { loop in
       let pair = try DescriptorPair.sockets()
       let other = try DescriptorPair.sockets()
       var calls: [Int] = []
@@ -120,8 +122,8 @@ import Testing
         try loop.addWriter(mine.near, callback)
         try mine.send()
       }
-      try await settle { !calls.isEmpty }
-      try await linger()
+      try await turns { !calls.isEmpty }
+      try await loop.waitAllTasksBlocked()
       #expect(calls.count == 1)
       let removed = [pair.near, other.near].flatMap { [loop.removeReader($0), loop.removeWriter($0)] }
       #expect(removed == [false, false, false, false])
@@ -130,7 +132,7 @@ import Testing
 
   @Test(arguments: [true, false])
   func `IO-26: notice and readiness in one turn, in both orders`(isReaderFirst: Bool) throws {
-    let told = try EventLoop.run { loop in
+    try runVirtually { loop in
       let pair = try DescriptorPair.sockets()
       let notice = { loop.descriptorWillClose(pair.near) }
       if isReaderFirst { try loop.addReader(pair.near, notice) }
@@ -143,14 +145,13 @@ import Testing
       try pair.closeNear()
       let removed = loop.removeReader(pair.near)
       #expect(!removed)
-      return result
+      // Readiness that was seen first is told, and the notice that comes before the task goes on counts.
+      #expect(["()", "\(DescriptorClosedError())"].contains(result))
     }
-    // Readiness that was seen first is told, and the notice that comes before the task goes on counts.
-    #expect(["()", "\(DescriptorClosedError())"].contains(told))
   }
 
   @Test func `IO-26: a notice after the wake-up, before the task goes on, is told`() throws {
-    try EventLoop.run { loop in
+    try runVirtually { loop in
       let pair = try DescriptorPair.sockets()
       let wait = ReadinessWait(pair.near, .readable, isOwned: false, on: loop)
       loop.note(wait, in: pair.near)
@@ -165,7 +166,7 @@ import Testing
 
   @Test(arguments: [true, false])
   func `IO-26: notice and cancel in one turn: the cancel is heard, in both orders`(isCancelFirst: Bool) throws {
-    try EventLoop.run { loop in
+    try runVirtually { loop in
       let pair = try DescriptorPair.sockets()
       let wait = loop.createTask { try await loop.waitReadable(pair.near) }
       try await turns()
@@ -181,14 +182,14 @@ import Testing
   }
 
   @Test func `IO-26: a child of Swift's that waits is told, too`() throws {
-    try EventLoop.run { loop in
+    try runVirtually { loop in
       let pair = try DescriptorPair.sockets()
       let near = pair.near
       let task = loop.createTask {
         async let child: Void = loop.waitReadable(near)
         try await child
       }
-      try await settle { !loop.interests.isEmpty }
+      try await turns { !loop.interests.isEmpty }
       try await turns(2)
       loop.descriptorWillClose(pair.near)
       try pair.closeNear()
@@ -197,7 +198,7 @@ import Testing
   }
 
   @Test func `IO-26: a notice that concerns nobody does nothing`() throws {
-    try EventLoop.run { loop in
+    try runVirtually { loop in
       let pair = try DescriptorPair.sockets()
       loop.descriptorWillClose(pair.near)
       loop.descriptorWillClose(FileDescriptor(rawValue: -1))

@@ -16,7 +16,7 @@ import Testing
   func `IO-09: a duplicated descriptor is removed and closed, in either order: no event, no spin`(
     isRemovedFirst: Bool
   ) throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       let pair = try DescriptorPair.sockets()
       let copy = try pair.near.duplicate()
       defer { try? copy.close() }
@@ -34,13 +34,14 @@ import Testing
       try loop.addReader(other.near) { calls += 1 }
       try other.send()
       try await settle { calls > 0 }
+      loop.removeReader(other.near)
     }
   }
 
   @Test func `IO-10: a child process holds a copy of a descriptor that was removed: no event, no spin`()
     throws
   {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       let pair = try DescriptorPair.sockets()
       _ = fcntl(pair.near.rawValue, F_SETFD, 0)
       var calls = 0
@@ -59,7 +60,7 @@ import Testing
 
   @Test(arguments: [-1, -2, Int32.min, Int32.max, 1_000_000])
   func `IO-11: a number that is no descriptor is refused`(number: Int32) throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       let descriptor = FileDescriptor(rawValue: number)
       let expected = SystemError(.badFileDescriptor, in: "epoll_ctl")
       #expect(throws: expected) { try loop.addReader(descriptor) {} }
@@ -72,7 +73,7 @@ import Testing
   }
 
   @Test func `IO-11: a closed descriptor is refused`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       // Far above the numbers that tests running beside this one get.
       let descriptor = FileDescriptor(rawValue: 9_000)
       let pair = try DescriptorPair.sockets()
@@ -87,7 +88,7 @@ import Testing
 
   @Test(arguments: ["/proc/self/exe", "/dev/null", "/"])
   func `IO-12: what is always ready is refused with EPERM`(path: String) throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       let descriptor = try FileDescriptor.open(FilePath(path), .readOnly)
       defer { try? descriptor.close() }
       let expected = SystemError(.notPermitted, in: "epoll_ctl")
@@ -101,7 +102,7 @@ import Testing
   }
 
   @Test func `IO-12: a refused reader takes the place of none`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       // The reader that was there is gone: its descriptor is no more what it was.
       let pair = try DescriptorPair.sockets()
       let number = try pair.near.duplicate()
@@ -115,7 +116,7 @@ import Testing
       let wasThere = loop.removeReader(number)
       #expect(!wasThere)
       try pair.send()
-      try await linger()
+      try await lookAround()
       #expect(calls == 0)
       try await Self.checkThatItWorks(loop)
     }
@@ -125,7 +126,7 @@ import Testing
   func `IO-13: a half-closed peer reads as the end of the stream, and costs nothing unwatched`(tcp: Bool)
     throws
   {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       let pair = try tcp ? DescriptorPair.tcp() : DescriptorPair.sockets()
       try pair.send("last words")
       pair.shutDownFar()
@@ -149,7 +150,7 @@ import Testing
 
   @Test(arguments: ["unix", "tcp", "reset"])
   func `IO-14: a hang-up is told to a writer that waits alone`(kind: String) throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       let pair = try kind == "unix" ? DescriptorPair.sockets() : DescriptorPair.tcp()
       try pair.fillNear()
       var calls = 0
@@ -175,7 +176,7 @@ import Testing
   }
 
   @Test func `IO-14: a reader and a writer are both told of a hang-up`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       let pair = try DescriptorPair.sockets()
       try pair.fillNear()
       var told: Set<String> = []
@@ -196,7 +197,7 @@ import Testing
   }
 
   @Test func `IO-15: a unix peer closes with data unread: the data, then the end, then silence`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       let pair = try DescriptorPair.sockets()
       try pair.send(String(repeating: "a", count: 10_000))
       try pair.closeFar()
@@ -217,7 +218,7 @@ import Testing
   }
 
   @Test func `IO-16: urgent data is no end of the stream, and no spin`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       let pair = try DescriptorPair.tcp()
       var texts: [String] = []
       try loop.addReader(pair.near) { texts.append(try pair.receive()) }
@@ -229,6 +230,7 @@ import Testing
       try pair.send("plain")
       try await settle { !texts.isEmpty }
       #expect(texts == ["plain"])
+      loop.removeReader(pair.near)
     }
   }
 
@@ -243,19 +245,20 @@ import Testing
       ProcessFacts.descriptors.first { $0.value.contains("eventpoll") && Self.knows($0.key, near.rawValue) }?
         .key)
     let far = pair.far
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       var calls = 0
       try loop.addReader(FileDescriptor(rawValue: epoll)) { calls += 1 }
       try await linger()
       #expect(calls == 0)
       try far.writeAll("x".utf8)
       try await settle { calls > 0 }
+      loop.removeReader(FileDescriptor(rawValue: epoll))
     }
     withExtendedLifetime(pair) {}
   }
 
   @Test func `IO-21: ten thousand ready descriptors are all served, and evenly`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       let pair = try DescriptorPair.pipe()
       try pair.send()
       var copies: [FileDescriptor] = []

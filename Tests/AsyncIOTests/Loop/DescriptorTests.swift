@@ -5,47 +5,50 @@
 // Not offered, or of the streams: IO-17, IO-20, IO-23, IO-27. Elsewhere: IO-25, IO-26.
 
 import AsyncIO
+import AsyncIOTesting
 import SystemPackage
 import Testing
 
 @Suite(.oneAtATime) struct DescriptorTests {
   @Test func `IO-01: a reader is called each turn while its descriptor is readable`() throws {
-    try EventLoop.run { loop in
+    try runVirtually { loop in
       let pair = try DescriptorPair.sockets()
       var calls = 0
       try loop.addReader(pair.near) { calls += 1 }
-      try await linger()
+      try await loop.waitAllTasksBlocked()
       #expect(calls == 0)
       try pair.send()
-      try await settle { calls >= 3 }
+      try await turns { calls >= 3 }
       try pair.receive()
       try await sleep(for: .zero)
       let atEnd = calls
-      try await linger()
+      try await loop.waitAllTasksBlocked()
       // One notice may have stood in the queue when the data was taken.
       #expect(calls <= atEnd + 1)
+      loop.removeReader(pair.near)
     }
   }
 
   @Test func `IO-01: a writer is called each turn while there is room`() throws {
-    try EventLoop.run { loop in
+    try runVirtually { loop in
       let pair = try DescriptorPair.sockets()
       var calls = 0
       try loop.addWriter(pair.near) { calls += 1 }
-      try await settle { calls >= 3 }
+      try await turns { calls >= 3 }
       loop.removeWriter(pair.near)
       try pair.fillNear()
       calls = 0
       try loop.addWriter(pair.near) { calls += 1 }
-      try await linger()
+      try await loop.waitAllTasksBlocked()
       #expect(calls == 0)
       try pair.drainFar()
-      try await settle { calls > 0 }
+      try await turns { calls > 0 }
+      loop.removeWriter(pair.near)
     }
   }
 
   @Test func `IO-02: a second reader replaces the first`() throws {
-    try EventLoop.run { loop in
+    try runVirtually { loop in
       let pair = try DescriptorPair.sockets()
       var first = 0
       var second = 0
@@ -62,13 +65,14 @@ import Testing
       try loop.addReader(pair.near) { second += 1 }
       #expect(held == nil)
       try pair.send()
-      try await settle { second > 0 }
+      try await turns { second > 0 }
       #expect(first == 0)
+      loop.removeReader(pair.near)
     }
   }
 
   @Test func `IO-02: a reader that is replaced when it is due does not run`() throws {
-    try EventLoop.run { loop in
+    try runVirtually { loop in
       let pair = try DescriptorPair.sockets()
       let other = try DescriptorPair.sockets()
       var old: [Int] = []
@@ -86,8 +90,8 @@ import Testing
       }
       try pair.send()
       try other.send()
-      try await settle { new > 0 }
-      try await linger()
+      try await turns { new > 0 }
+      try await loop.waitAllTasksBlocked()
       #expect(old.count == 1)
       #expect(new == 1)
     }
@@ -96,50 +100,53 @@ import Testing
   @Test func `IO-02: a reader that was there stays when its successor cannot be watched, and is called once a turn`()
     throws
   {
-    let backend = try RefusingBackend()
-    let isRefusing = backend.isRefusing
-    try EventLoop.run(configuration: .on(backend)) { loop in
-      let pair = try DescriptorPair.sockets()
-      var old = 0
-      var new = 0
-      try loop.addReader(pair.near) { old += 1 }
-      isRefusing.change { $0 = true }
-      #expect(throws: SystemError(.noMemory, in: "epoll_ctl")) { try loop.addReader(pair.near) { new += 1 } }
-      isRefusing.change { $0 = false }
-      try pair.send()
-      try await settle { old > 0 }
-      try loop.addReader(pair.near) { new += 1 }
-      old = 0
-      try await settle { new > 2 }
-      #expect(old == 0)
-      let wasThere = loop.removeReader(pair.near)
-      #expect(wasThere)
+    try inEachOrder { configuration in
+      let backend = try RefusingBackend()
+      let isRefusing = backend.isRefusing
+      try runVirtually(configuration.with(backend: backend)) { loop in
+        let pair = try DescriptorPair.sockets()
+        var old = 0
+        var new = 0
+        try loop.addReader(pair.near) { old += 1 }
+        isRefusing.change { $0 = true }
+        #expect(throws: SystemError(.noMemory, in: "epoll_ctl")) { try loop.addReader(pair.near) { new += 1 } }
+        isRefusing.change { $0 = false }
+        try pair.send()
+        try await turns { old > 0 }
+        try loop.addReader(pair.near) { new += 1 }
+        old = 0
+        try await turns { new > 2 }
+        #expect(old == 0)
+        let wasThere = loop.removeReader(pair.near)
+        #expect(wasThere)
+      }
     }
   }
 
   @Test func `IO-03: a reader and a writer of one descriptor are independent`() throws {
-    try EventLoop.run { loop in
+    try runVirtually { loop in
       let pair = try DescriptorPair.sockets()
       var reads = 0
       var writes = 0
       try pair.send()
       try loop.addReader(pair.near) { reads += 1 }
       try loop.addWriter(pair.near) { writes += 1 }
-      try await settle { reads > 0 && writes > 0 }
+      try await turns { reads > 0 && writes > 0 }
       loop.removeReader(pair.near)
       (reads, writes) = (0, 0)
-      try await settle { writes > 2 }
+      try await turns { writes > 2 }
       #expect(reads == 0)
       try loop.addReader(pair.near) { reads += 1 }
       loop.removeWriter(pair.near)
       (reads, writes) = (0, 0)
-      try await settle { reads > 2 }
+      try await turns { reads > 2 }
       #expect(writes == 0)
+      loop.removeReader(pair.near)
     }
   }
 
   @Test func `IO-04: removing what is not there says false`() throws {
-    try EventLoop.run { loop in
+    try runVirtually { loop in
       let pair = try DescriptorPair.sockets()
       var answers = [loop.removeReader(pair.near), loop.removeWriter(pair.near)]
       answers.append(loop.removeReader(FileDescriptor(rawValue: -1)))
@@ -151,7 +158,7 @@ import Testing
   }
 
   @Test func `IO-05: a reader that removes itself is not called again`() throws {
-    try EventLoop.run { loop in
+    try runVirtually { loop in
       let pair = try DescriptorPair.sockets()
       var calls = 0
       try pair.send()
@@ -159,14 +166,14 @@ import Testing
         calls += 1
         loop.removeReader(pair.near)
       }
-      try await settle { calls > 0 }
-      try await linger()
+      try await turns { calls > 0 }
+      try await loop.waitAllTasksBlocked()
       #expect(calls == 1)
     }
   }
 
   @Test func `IO-06: a callback removes the reader of another ready descriptor`() throws {
-    try EventLoop.run { loop in
+    try runVirtually { loop in
       let pairs = try [DescriptorPair.sockets(), DescriptorPair.sockets()]
       var called: [Int] = []
       for (index, pair) in pairs.enumerated() {
@@ -176,14 +183,14 @@ import Testing
           for pair in pairs { loop.removeReader(pair.near) }
         }
       }
-      try await settle { !called.isEmpty }
-      try await linger()
+      try await turns { !called.isEmpty }
+      try await loop.waitAllTasksBlocked()
       #expect(called.count == 1)
     }
   }
 
   @Test func `IO-07: a new descriptor with the number of a closed one gets nothing of the old one`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       let pairs = try [DescriptorPair.sockets(), DescriptorPair.sockets()]
       var reused: DescriptorPair?
       var newCalls = 0
@@ -204,18 +211,19 @@ import Testing
         }
       }
       try await settle { called > 0 }
-      try await linger()
+      try await lookAround()
       #expect(called == 1)
       #expect(newCalls == 0)
       try reused?.send()
       try await settle { newCalls > 0 }
+      for pair in pairs { loop.removeReader(pair.near) }
     }
   }
 
   @Test func `IO-07: adding a reader for a number that was closed and given away again replaces the old`()
     throws
   {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       let pair = try DescriptorPair.sockets()
       let fresh = try DescriptorPair.sockets()
       var old = 0
@@ -227,11 +235,12 @@ import Testing
       try fresh.send()
       try await settle { new > 0 }
       #expect(old == 0)
+      loop.removeReader(pair.near)
     }
   }
 
   @Test func `IO-19: two numbers of one socket can both be watched`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       let pair = try DescriptorPair.sockets()
       let second = try pair.near.duplicate()
       defer { try? second.close() }
@@ -249,7 +258,7 @@ import Testing
   }
 
   @Test func `IO-22: a reader that throws is reported, and stays`() throws {
-    try EventLoop.run { loop in
+    try runVirtually { loop in
       struct Failure: Error {}
       let pair = try DescriptorPair.sockets()
       var reports: [ExceptionContext] = []
@@ -261,25 +270,27 @@ import Testing
         throw Failure()
       }
       try pair.send()
-      try await settle { calls == 3 }
+      try await turns { calls == 3 }
       #expect(reports.map(\.kind) == [.callbackFailed, .callbackFailed, .callbackFailed])
       #expect(reports.allSatisfy { $0.error is Failure })
     }
   }
 
   @Test func `L-30: closing a loop lets go of its readers and writers`() throws {
-    let loop = try EventLoop()
-    let kept = Kept()
-    try loop.runUntilComplete { loop in
-      let pair = try DescriptorPair.sockets()
-      let object = Counted()
-      kept.object = object
-      try loop.addReader(pair.near) { withExtendedLifetime((object, pair)) {} }
-      try loop.addWriter(pair.near) { withExtendedLifetime((object, pair)) {} }
+    try inEachOrder { configuration in
+      let loop = try EventLoop(configuration: configuration)
+      let kept = Kept()
+      try loop.runUntilComplete { loop in
+        let pair = try DescriptorPair.sockets()
+        let object = Counted()
+        kept.object = object
+        try loop.addReader(pair.near) { withExtendedLifetime((object, pair)) {} }
+        try loop.addWriter(pair.near) { withExtendedLifetime((object, pair)) {} }
+      }
+      #expect(kept.object != nil)
+      loop.close()
+      #expect(kept.object == nil)
     }
-    #expect(kept.object != nil)
-    loop.close()
-    #expect(kept.object == nil)
   }
 
   @Test func `L-29: a closed loop takes no readers`() async throws {

@@ -18,7 +18,7 @@ import Testing
   }
 
   @Test func `SG-01: a handler runs on the loop, as a callback in its FIFO`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       var order: [String] = []
       var isOnLoop = false
       let thread = UInt(pthread_self())
@@ -32,11 +32,12 @@ import Testing
       try await settle { order.count == 3 }
       #expect(order == ["body", "signal", "after"])
       #expect(isOnLoop)
+      loop.removeSignalHandler(SIGUSR1)
     }
   }
 
   @Test func `SG-01: a handler that throws is reported, and stays`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       struct Failure: Error {}
       var kinds: [ExceptionContext.Kind] = []
       loop.exceptionHandler = { kinds.append($0.kind) }
@@ -46,6 +47,7 @@ import Testing
       kill(getpid(), SIGUSR1)
       try await settle { kinds.count == 2 }
       #expect(kinds == [.callbackFailed, .callbackFailed])
+      loop.removeSignalHandler(SIGUSR1)
     }
   }
 
@@ -88,7 +90,7 @@ import Testing
   }
 
   @Test func `SG-10: a handler that goes as it is replaced, or removed, may work on the handlers`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       var freed = 0
       let addHolding: () throws -> Void = {
         let sentinel = Sentinel {
@@ -132,7 +134,7 @@ import Testing
 
   @Test(arguments: [0, -1, 65, Int32.max, SIGKILL, SIGSTOP, 32])
   func `SG-02: a number that cannot be handled is refused, and leaves nothing`(signal: Int32) throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       #expect(throws: SystemError(.invalidArgument, in: "sigaction")) {
         try loop.addSignalHandler(signal) {}
       }
@@ -142,11 +144,12 @@ import Testing
       try loop.addSignalHandler(SIGUSR1) { calls += 1 }
       kill(getpid(), SIGUSR1)
       try await settle { calls == 1 }
+      loop.removeSignalHandler(SIGUSR1)
     }
   }
 
   @Test func `SG-05: of a burst of ten thousand at least one call comes after the last`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       var calls = 0
       var sent = 0
       var sentAtCall = 0
@@ -168,11 +171,12 @@ import Testing
       #expect(calls == after)
       kill(getpid(), SIGUSR1)
       try await settle { calls == after + 1 }
+      loop.removeSignalHandler(SIGUSR1)
     }
   }
 
   @Test func `SG-05: a burst from another thread reaches a loop that waits`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       let sent = Sent()
       var sentAtCall = 0
       try loop.addSignalHandler(SIGUSR2) { sentAtCall = sent.count.load(ordering: .acquiring) }
@@ -184,6 +188,7 @@ import Testing
       }
       try await settle { sentAtCall == 10_000 }
       thread.join()
+      loop.removeSignalHandler(SIGUSR2)
     }
   }
 
@@ -195,7 +200,7 @@ import Testing
       try other.addSignalHandler(SIGHUP) { calls.count.add(1, ordering: .relaxed) }
       calls.isReady.store(true, ordering: .releasing)
     }
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       var own = 0
       try loop.addSignalHandler(SIGHUP) { own += 1 }
       try await settle { calls.isReady.load(ordering: .acquiring) }
@@ -211,26 +216,28 @@ import Testing
   }
 
   @Test func `SG-07: a signal ends the wait at once`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       // Nothing but the signal can end this: there is no deadline before an hour has passed.
       let told = loop.createFuture(of: ContinuousClock.Instant.self)
-      loop.callLater(.seconds(3_600)) {}
+      let hour = loop.callLater(.seconds(3_600)) {}
       try loop.addSignalHandler(SIGUSR1) { try told.setResult(.now) }
       let sent = Shared<ContinuousClock.Instant?>(nil)
       let thread = TestThread {
-        usleep(50_000)
+        usleep(10_000)
         sent.change { $0 = .now }
         kill(getpid(), SIGUSR1)
       }
       let end = try await told.value
+      hour.cancel()
       thread.join()
       let start = try #require(sent.value)
       #expect(end - start < .seconds(1))
+      loop.removeSignalHandler(SIGUSR1)
     }
   }
 
   @Test func `SG-10: a handler that is replaced in its own callback: the new one next time`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       var calls: [String] = []
       try loop.addSignalHandler(SIGUSR1) {
         calls.append("old")
@@ -243,11 +250,12 @@ import Testing
       kill(getpid(), SIGUSR1)
       try await settle { calls.count == 2 }
       #expect(calls == ["old", "new"])
+      loop.removeSignalHandler(SIGUSR1)
     }
   }
 
   @Test func `SG-10: a signal that came before the replacing is told to the new handler`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       var calls: [String] = []
       try loop.addSignalHandler(SIGUSR1) { calls.append("old") }
       // It has arrived when this returns, and the loop has had no turn.
@@ -255,25 +263,27 @@ import Testing
       try loop.addSignalHandler(SIGUSR1) { calls.append("new") }
       try await settle { !calls.isEmpty }
       #expect(calls == ["new"])
+      loop.removeSignalHandler(SIGUSR1)
     }
   }
 
   @Test func `SG-12: a removed handler is not called for a signal that has come`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       var calls = 0
       try loop.addSignalHandler(SIGUSR1) { calls += 1 }
       try loop.addSignalHandler(SIGUSR2) { calls += 100 }
       deliver(SIGUSR1)
       loop.removeSignalHandler(SIGUSR1)
-      try await linger()
+      try await lookAround()
       #expect(calls == 0)
       deliver(SIGUSR2)
       try await settle { calls == 100 }
+      loop.removeSignalHandler(SIGUSR2)
     }
   }
 
   @Test func `SG-12: a handler that another one removes in the same batch is not called`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       var calls: [Int32] = []
       for signal in [SIGUSR1, SIGUSR2] {
         try loop.addSignalHandler(signal) {
@@ -287,7 +297,7 @@ import Testing
       // With the other's handler in place still.
       deliver(SIGUSR2)
       try await settle { !calls.isEmpty }
-      try await linger()
+      try await lookAround()
       #expect(calls.count == 1)
     }
   }

@@ -15,15 +15,34 @@ import Testing
   ) throws {
     let backend = try CountingBackend()
     let counts = backend.counts
-    try EventLoop.run(configuration: .on(backend)) { loop in
-      let pair = try DescriptorPair.sockets()
-      let wait = ReadinessWait(pair.near, .readable, isOwned: true, on: loop)
-      let watchesBefore = counts.watches.value
-      try await body(loop, pair, wait, counts)
-      wait.end()
-      #expect(counts.watches.value == watchesBefore)
-      try withExtendedLifetime(pair) { try pair.closeFar() }
+    try EventLoop.run(configuration: .on(backend)) { loop in try await Self.check(loop, counts, body) }
+  }
+
+  /// The same on virtual time, where nothing is counted that depends on how often the kernel is asked.
+  private func runVirtually(
+    _ body:
+      @escaping @Sendable (isolated EventLoop, DescriptorPair, ReadinessWait, Counts) async throws -> Void
+  ) throws {
+    try inEachOrder { configuration in
+      let backend = try CountingBackend()
+      let counts = backend.counts
+      try AsyncIOTests.runVirtually(configuration.with(backend: backend)) { loop in
+        try await Self.check(loop, counts, body)
+      }
     }
+  }
+
+  private static func check(
+    _ loop: isolated EventLoop, _ counts: Counts,
+    _ body: (isolated EventLoop, DescriptorPair, ReadinessWait, Counts) async throws -> Void
+  ) async throws {
+    let pair = try DescriptorPair.sockets()
+    let wait = ReadinessWait(pair.near, .readable, isOwned: true, on: loop)
+    let watchesBefore = counts.watches.value
+    try await body(loop, pair, wait, counts)
+    wait.end()
+    #expect(counts.watches.value == watchesBefore)
+    try withExtendedLifetime(pair) { try pair.closeFar() }
   }
 
   @Test func `one watch serves all waits, and nothing is told to the kernel in between`() throws {
@@ -61,9 +80,9 @@ import Testing
   }
 
   @Test func `a cancel leaves the watch to the next wait`() throws {
-    try run { loop, pair, wait, counts in
+    try runVirtually { loop, pair, wait, counts in
       let task = loop.createTask { try await wait.untilReady() }
-      try await sleep(for: .zero)
+      try await turns(2)
       task.cancel()
       await #expect(throws: CancellationError.self) { try await task.value }
       loop.callSoon { try pair.send("x") }
@@ -73,7 +92,7 @@ import Testing
   }
 
   @Test func `a deadline ends the wait with TimeoutError`() throws {
-    try run { loop, _, wait, _ in
+    try runVirtually { loop, _, wait, _ in
       await #expect(throws: TimeoutError.self) {
         try await wait.untilReady(by: loop.now.advanced(by: .milliseconds(1)).deadline)
       }
@@ -81,7 +100,7 @@ import Testing
   }
 
   @Test func `IO-26: the end of the interest ends the wait, and refuses later ones`() throws {
-    try run { loop, _, wait, _ in
+    try runVirtually { loop, _, wait, _ in
       loop.callSoon { wait.end() }
       await #expect(throws: DescriptorClosedError.self) { try await wait.untilReady() }
       await #expect(throws: DescriptorClosedError.self) { try await wait.untilReady() }

@@ -16,7 +16,7 @@ import Testing
   }
 
   @Test func `SG-01: signals are elements, in the task that iterates`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       var seen: [Int32] = []
       let signals = try loop.signals([SIGUSR1, SIGUSR2, SIGUSR1])
       deliver(SIGUSR1)
@@ -34,7 +34,7 @@ import Testing
     let old = Disposition(of: SIGUSR1)
     let marker = Disposition.install(recordingOn: SIGUSR1)
     defer { old.restore() }
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       for try await _ in try Self.started(loop, marker) { break }
       #expect(Disposition(of: SIGUSR1) == marker)
     }
@@ -51,7 +51,7 @@ import Testing
     let old = Disposition(of: SIGUSR1)
     let marker = Disposition.install(recordingOn: SIGUSR1)
     defer { old.restore() }
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       let cancelled = loop.createTask { for try await _ in try loop.signals([SIGUSR1]) {} }
       try await turns(2)
       #expect(Disposition(of: SIGUSR1) != marker)
@@ -102,7 +102,7 @@ import Testing
     let old = Disposition(of: SIGUSR1)
     let marker = Disposition.install(recordingOn: SIGUSR1)
     defer { old.restore() }
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       #expect(throws: SystemError(.invalidArgument, in: "sigaction")) { try loop.signals([SIGUSR1, number, SIGUSR2]) }
       #expect(Disposition(of: SIGUSR1) == marker)
       #expect(throws: InvalidArgumentError.self) { try loop.signals([]) }
@@ -125,7 +125,7 @@ import Testing
   }
 
   @Test func `SG-05: of a burst of ten thousand at least one element comes after the last`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       let sent = Shared(0)
       var sentAtElement = 0
       var elements = 0
@@ -158,7 +158,7 @@ import Testing
   }
 
   @Test func `SG-05: signals that come while nobody waits are kept, each number once`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       let signals = try loop.signals([SIGUSR1, SIGUSR2])
       deliver(SIGUSR2)
       try await settle { signals.subscription.pending == [SIGUSR2] }
@@ -169,12 +169,12 @@ import Testing
         deliver(SIGUSR1)
         try await sleep(for: .milliseconds(1))
       }
-      try await linger()
+      try await lookAround()
       var iterator = signals.makeAsyncIterator()
       #expect(try await iterator.next() == SIGUSR2)
       #expect(try await iterator.next() == SIGUSR1)
       await #expect(throws: TimeoutError.self) {
-        try await withTimeout(.milliseconds(20)) { try await iterator.next() }
+        try await withTimeout(.milliseconds(1)) { try await iterator.next() }
       }
     }
   }
@@ -189,7 +189,7 @@ import Testing
       isReady.open()
     }
     isReady.wait()
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       var calls: [String] = []
       try loop.addSignalHandler(SIGHUP) { calls.append("handler") }
       let tasks = try ["one", "two"].map { name in
@@ -212,7 +212,7 @@ import Testing
   }
 
   @Test func `SG-10: an iteration begun in the loop of another gets what comes from then on`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       var seen: [String] = []
       for try await _ in try Self.armed(loop, SIGUSR1) {
         seen.append("first")
@@ -234,7 +234,7 @@ import Testing
   }
 
   @Test func `SG-11: the task that iterates has its task-locals`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       let task = TestLocal.$number.withValue(7) {
         loop.createTask {
           for try await _ in try loop.signals([SIGUSR1]) { return TestLocal.number }
@@ -248,7 +248,7 @@ import Testing
   }
 
   @Test func `SG-12: after its end a sequence has no element, also of a signal that has come`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       let guardian = try loop.signals([SIGUSR1])
       let signals = try loop.signals([SIGUSR1])
       deliver(SIGUSR1)
@@ -258,7 +258,7 @@ import Testing
       // One that has come, and was noticed.
       let other = try loop.signals([SIGUSR1])
       deliver(SIGUSR1)
-      try await linger()
+      try await lookAround()
       other.end()
       var second = other.makeAsyncIterator()
       #expect(try await second.next() == nil)
@@ -267,7 +267,7 @@ import Testing
   }
 
   @Test func `SG-12: a signal, a cancel and another iteration in one turn: none is lost`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       for order in 0..<2 {
         let signals = try loop.signals([SIGUSR1])
         var seen: [String] = []
@@ -296,7 +296,7 @@ import Testing
   }
 
   @Test func `SG-12: an element that was promised to a task that is cancelled goes to the next`() throws {
-    try EventLoop.run { loop in
+    try runVirtually { loop in
       let signals = try loop.signals([SIGUSR1])
       var seen: [String] = []
       let tasks = ["one", "two"].map { name in
@@ -318,12 +318,12 @@ import Testing
   }
 
   @Test func `a foreign task of the loop iterates, and hears a cancel`() throws {
-    try EventLoop.run { loop in
+    try runInRealTime { loop in
       let count = Shared(0)
       let foreign: Task<Void, any Error> = loop.foreignTask {
         try await loop.count(SIGUSR2, count)
       }
-      try await linger()
+      try await lookAround()
       deliver(SIGUSR2)
       try await settle { count.value == 1 }
       foreign.cancel()
