@@ -83,18 +83,14 @@ import Testing
   }
 
   @Test func `who sends without a pause lets others have their turn`() throws {
-    var configuration = TestLoop.Configuration.inMemory
-    configuration.network?.capacity = 2 << 20
-    try TestLoop.run(configuration) { loop in
-      try await serve(on: loop) { loop, service, server in
-        let (busy, other) = (try await openConnection(to: server.address), try await openConnection(to: server.address))
-        defer { for client in [busy, other] { client.abort() } }
-        // Both arrive at the same time.
-        try busy.writer.writeNow(String(repeating: "SET a 1\r\n", count: 60_000))
-        try other.writer.writeNow("INFO stats\r\n")
-        let commands = try await other.text().firstMatch(of: /total_commands_processed:([0-9]+)/).flatMap { Int($0.1) }
-        #expect((1..<20_000).contains(try #require(commands)))
-      }
+    try withService(capacity: 2 << 20) { loop, service, server in
+      let (busy, other) = (try await openConnection(to: server.address), try await openConnection(to: server.address))
+      defer { for client in [busy, other] { client.abort() } }
+      // Both arrive at the same time.
+      try busy.writer.writeNow(String(repeating: "SET a 1\r\n", count: 60_000))
+      try other.writer.writeNow("INFO stats\r\n")
+      let commands = try await other.text().firstMatch(of: /total_commands_processed:([0-9]+)/).flatMap { Int($0.1) }
+      #expect((1..<20_000).contains(try #require(commands)))
     }
   }
 

@@ -74,13 +74,18 @@ extension Service {
   }
 }
 
-/// Runs a service on sockets in memory, and clients of it, in many orders of what is ready together. At the end no client
-/// may be left.
+/// Runs a service on sockets in memory, and clients of it: in FIFO order, and in many others of what is ready together. At
+/// the end no client may be left.
 func withService(
-  _ settings: Settings = Settings(),
+  _ settings: Settings = Settings(), capacity: Int? = nil,
   _ body: @escaping @Sendable (isolated EventLoop, Service, Server) async throws -> Void
 ) throws {
-  try TestLoop.run(seeds: 0..<20, .inMemory) { loop in try await serve(settings, on: loop, body) }
+  var configuration = TestLoop.Configuration.inMemory
+  if let capacity { configuration.network?.capacity = capacity }
+  try TestLoop.run(configuration) { loop in try await serve(settings, on: loop, body) }
+  try TestLoop.run(seeds: Schedules.seeds(of: 200, usually: 20), configuration) { loop in
+    try await serve(settings, on: loop, body)
+  }
 }
 
 /// The same, once, on a loop that is there.

@@ -35,20 +35,32 @@ final class Happenings {
 }
 
 extension EventLoop {
-  /// Numbers that the seed of the test decides.
-  var randomNumbers: SplitMix64 { SplitMix64(state: (testSeed ?? 0) &+ 0xace) }
-
-  /// Runs a body over the seeds of the races: some hundreds; with `ASYNCIO_SEEDS=all` a hundred thousand.
+  /// Runs a body over the seeds of the races: some hundreds; with `ASYNCIO_SEEDS=all` a hundred thousand. And in FIFO order,
+  /// where a seed decides no more than what the test itself chooses.
   nonisolated static func race(
     _ configuration: TestLoop.Configuration = .init(),
     _ body: @escaping @Sendable (isolated EventLoop, inout SplitMix64) async throws -> Void
   ) throws {
-    try TestLoop.run(seeds: Schedules.seeds(of: 100_000, usually: 300), configuration) { loop in
-      var random = loop.randomNumbers
-      try await body(loop, &random)
-      // What was planned for later than the end has passed then.
-      try await loop.sleep(for: .seconds(10))
+    for seed in Schedules.seeds(of: 10_000, usually: 30) {
+      do {
+        try TestLoop.run(configuration) { loop in try await runRace(seed, on: loop, body) }
+      } catch {
+        throw RaceError(description: "in FIFO order, with the choices of seed \(seed): \(error)")
+      }
     }
+    try TestLoop.run(seeds: Schedules.seeds(of: 100_000, usually: 300), configuration) { loop in
+      try await runRace(loop.testSeed ?? 0, on: loop, body)
+    }
+  }
+
+  private static func runRace(
+    _ seed: UInt64, on loop: isolated EventLoop,
+    _ body: (isolated EventLoop, inout SplitMix64) async throws -> Void
+  ) async throws {
+    var random = SplitMix64(state: seed &+ 0xace)
+    try await body(loop, &random)
+    // What was planned for later than the end has passed then.
+    try await loop.sleep(for: .seconds(10))
   }
 }
 
