@@ -16,7 +16,7 @@ import Testing
       try await turns(3)
       let before = (waits.value, ProcessFacts.threadTime)
       let thread = TestThread {
-        usleep(200_000)
+        usleep(100_000)
         try? future.setResult()
       }
       try await future.value

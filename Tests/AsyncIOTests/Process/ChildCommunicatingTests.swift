@@ -49,7 +49,7 @@ import Testing
       let child = try ChildProcess.spawn("head", ["-c", "1000000", "/dev/zero"], stdout: .pipe)
       // This wait alone would never end.
       await #expect(throws: TimeoutError.self) {
-        try await withTimeout(.milliseconds(50)) { try await child.waitForExit() }
+        try await withTimeout(.milliseconds(20)) { try await child.waitForExit() }
       }
       let result = try await child.communicate()
       #expect(result.output.count == 1_000_000)
@@ -95,7 +95,7 @@ import Testing
       let child = try ChildProcess.spawn("head", ["-c", "60000", "/dev/zero"], stdout: .pipe)
       try await child.waitForExit()
       await #expect(throws: ChildOutputLimitError(limit: 10)) { try await child.communicate(limit: 10) }
-      try await linger()
+      try await lookAround()
       #expect(try await child.communicate().output.count == 60_000)
     }
   }
@@ -134,7 +134,7 @@ import Testing
       let descriptors = ProcessFacts.descriptors.count
       let running = try ChildProcess.spawn("sleep", ["60"], stdin: .pipe, stdout: .pipe)
       let talk = loop.createTask { try await running.communicate(input: [UInt8](repeating: 1, count: 1_000_000)) }
-      try await linger()
+      try await lookAround()
       running.close()
       running.close()
       await #expect(throws: DescriptorClosedError.self) { try await talk.value }
@@ -167,10 +167,12 @@ import Testing
 
   @Test func `input that the child has not taken yet is written by the next call`() throws {
     try ExitPath.descriptor.run { _ in
-      let child = try ChildProcess.shell("sleep 0.1; wc -c", stdin: .pipe, stdout: .pipe)
+      let child = try ChildProcess.shell("kill -STOP $$; wc -c", stdin: .pipe, stdout: .pipe)
+      try await settle { state(of: child.processID) == "T" }
       await #expect(throws: TimeoutError.self) {
-        try await child.communicate(input: [UInt8](repeating: 1, count: 1_000_000), timeout: .milliseconds(20))
+        try await child.communicate(input: [UInt8](repeating: 1, count: 1_000_000), timeout: .milliseconds(5))
       }
+      try child.send(signal: SIGCONT)
       #expect(text(try await child.communicate().output).contains("1000000"))
     }
   }

@@ -253,10 +253,13 @@ import Testing
       let child = try ChildProcess.spawn("sleep", ["60"])
       for _ in 0..<3 {
         try child.send(signal: SIGSTOP)
-        try await linger()
+        try await settle { state(of: child.processID) == "T" }
+        // A thread that waits may be told of it.
+        try await sleep(for: .milliseconds(5))
         #expect(child.exitStatus == nil)
         try child.send(signal: SIGCONT)
-        try await linger()
+        try await settle { state(of: child.processID) == "S" }
+        try await sleep(for: .milliseconds(5))
         #expect(child.exitStatus == nil)
       }
       try child.terminate()

@@ -99,15 +99,14 @@ import Testing
   ) throws {
     try path.run { _ in
       try await ChildProcess.spawn("true").waitForExit()
-      try await linger()
+      try await settle { !ProcessFacts.threadNames.contains("asyncio-child") }
       let descriptors = ProcessFacts.descriptors.count
       for _ in 0..<10 {
         let children = try (0..<20).map { _ in try ChildProcess.spawn("true", stdin: .pipe, stdout: .pipe) }
         for child in children { try await child.waitForExit() }
       }
-      try await linger()
+      try await settle { !ProcessFacts.threadNames.contains("asyncio-child") }
       #expect(ProcessFacts.descriptors.count == descriptors)
-      #expect(!ProcessFacts.threadNames.contains("asyncio-child"))
     }
   }
 

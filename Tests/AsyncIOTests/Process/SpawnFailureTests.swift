@@ -127,9 +127,7 @@ import Testing
             #expect(error.call.hasPrefix(name))
           }
         }
-        try await linger()
-        #expect(ProcessFacts.descriptors.count == descriptors, "\(name)")
-        #expect(ProcessFacts.childCount == 0)
+        try await settle { ProcessFacts.descriptors.count == descriptors && ProcessFacts.childCount == 0 }
       }
     }
   }

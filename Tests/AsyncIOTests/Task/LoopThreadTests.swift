@@ -13,7 +13,7 @@ import Testing
   @Test func `TH-04: a body's value comes back, and the body runs on the loop's thread`() async throws {
     let thread = try LoopThread.start(name: "th-04")
     let (id, name) = try await thread.run { loop in
-      try await sleep(for: .milliseconds(1))
+      try await sleep(for: .zero)
       #expect(try EventLoop.running === loop)
       #expect(AnyLoopTask.current != nil)
       return (gettid(), ProcessFacts.currentThreadName)
@@ -43,7 +43,7 @@ import Testing
         do {
           try await sleep(for: .seconds(3_600))
         } catch {
-          try await sleep(for: .milliseconds(10))
+          try await turns(3)
           log.add("cleaned up")
           throw error
         }
@@ -122,7 +122,7 @@ import Testing
     let lines = Notes<String>()
     try await thread.run { loop in
       loop.createTask(name: "slow") {
-        do { try await sleep(for: .seconds(3_600)) } catch { try await sleep(for: .milliseconds(30)) }
+        do { try await sleep(for: .seconds(3_600)) } catch { try await sleep(for: .milliseconds(5)) }
         lines.add("slow ended")
       }
       loop.createTask(name: "failing") {
@@ -148,9 +148,9 @@ import Testing
       try await sleep(for: .zero)
     }
     let start = ContinuousClock.now
-    await thread.shutdown(grace: .milliseconds(50))
+    await thread.shutdown(grace: .milliseconds(10))
     let taken = ContinuousClock.now - start
-    #expect(taken >= .milliseconds(50))
+    #expect(taken >= .milliseconds(10))
     #expect(taken < .seconds(10))
     #expect(log.kinds == ["task-destroyed-pending"])
     #expect(log.lines.first?.contains("stubborn") == true)
@@ -162,18 +162,21 @@ import Testing
     let lines = Notes<String>()
     try await thread.run { loop in
       loop.createTask {
-        do { try await sleep(for: .seconds(3_600)) } catch { try await sleep(for: .milliseconds(100)) }
+        do { try await sleep(for: .seconds(3_600)) } catch {
+          lines.add("cancelled")
+          try await sleep(for: .milliseconds(20))
+        }
         lines.add("ended")
       }
       try await sleep(for: .zero)
     }
     async let first: Void = thread.shutdown()
-    try await Task.sleep(for: .milliseconds(30))
+    while lines.count == 0 { try await Task.sleep(for: .microseconds(100)) }
     await thread.shutdown()
-    #expect(lines.value == ["ended"])
+    #expect(lines.value == ["cancelled", "ended"])
     await first
     await thread.shutdown()
-    #expect(lines.value == ["ended"])
+    #expect(lines.value == ["cancelled", "ended"])
   }
 
   @Test func `a stop of the loop ends the thread`() async throws {
@@ -202,7 +205,7 @@ import Testing
           try await thread.run { loop in
             #expect(try EventLoop.running === loop)
             #expect(EventLoop.current === loop)
-            try await sleep(for: .milliseconds(5))
+            try await sleep(for: .milliseconds(1))
             #expect(try EventLoop.running === loop)
             return (index, ProcessFacts.currentThreadName)
           }
@@ -213,8 +216,10 @@ import Testing
     #expect(names == ["l-33-a", "l-33-b"])
     #expect(throws: NoRunningLoopError.self) { try EventLoop.running }
     // One that blocks, and one that ends, are nothing to the other.
-    let blocked = Task { try await threads[0].run { _ in _ = usleep(50_000) } }
+    let gate = Gate()
+    let blocked = Task { try await threads[0].run { _ in gate.wait() } }
     #expect(try await threads[1].run { _ in 1 } == 1)
+    gate.open()
     try await blocked.value
     await threads[0].shutdown()
     #expect(try await threads[1].run { _ in 2 } == 2)

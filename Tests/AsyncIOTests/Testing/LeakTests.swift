@@ -180,7 +180,7 @@ import Testing
       try await future.value
       // The loop's own pool ends with the loop, and its threads somewhat later.
       try await runBlocking {}
-      TestThread { usleep(300_000) }.detach()
+      TestThread { usleep(50_000) }.detach()
     }
   }
 
