@@ -49,7 +49,8 @@ package struct ProcessSnapshot: Sendable {
     return left
   }
 
-  private static let looks = 200
+  /// How often it looks for what is left; 5 ms lie between.
+  @TaskLocal package static var looks = 200
 
   private var present: [LeakError.Leak] { Self.difference(from: self, to: ProcessSnapshot()) }
 

@@ -263,7 +263,7 @@ import Testing
 
   @Test(.inOrder) func `G-18: 100,000 children`() throws {
     try runVirtually { loop in
-      let count = Amount.of(100_000, usually: 20_000)
+      let count = Amount.of(100_000, usually: 8_000)
       let values = try await gather(0..<count) { number in
         try await sleep(for: .microseconds((number * 7_919) % 1_000))
         return number
@@ -281,8 +281,9 @@ import Testing
     try runVirtually { loop in
       let future = loop.createFuture(of: Int.self)
       let kept = loop.createTask { try await shield(future) }
-      let tasks = (0..<20_000).map { _ in loop.createTask { try await shield(future) } }
-      while future.observerCount < 20_001 { try await turns() }
+      let count = Amount.of(20_000, usually: 5_000)
+      let tasks = (0..<count).map { _ in loop.createTask { try await shield(future) } }
+      while future.observerCount < count + 1 { try await turns() }
       var generator = SplitMix64(state: 1)
       for task in tasks.shuffled(using: &generator) { task.cancel() }
       for task in tasks { _ = await outcome(of: task) }

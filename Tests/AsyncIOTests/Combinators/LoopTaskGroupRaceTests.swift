@@ -163,7 +163,7 @@ import Testing
       let alive = Counter()
       try await withLoopTaskGroup { group in
         var peak = 0
-        for number in 0..<Amount.of(100_000, usually: 20_000) {
+        for number in 0..<Amount.of(100_000, usually: 8_000) {
           let sentinel = Sentinel { alive.value -= 1 }
           alive.value += 1
           group.createTask { withExtendedLifetime(sentinel) {} }

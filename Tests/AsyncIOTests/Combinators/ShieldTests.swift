@@ -128,7 +128,7 @@ import Testing
     try runVirtually { loop in
       let future = loop.createFuture(of: Int.self)
       let me = try #require(AnyLoopTask.current)
-      for _ in 0..<Amount.of(100_000, usually: 20_000) {
+      for _ in 0..<Amount.of(100_000, usually: 8_000) {
         me.cancel()
         let end = await ending { try await shield(future) }
         me.uncancel()

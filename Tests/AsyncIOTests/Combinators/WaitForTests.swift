@@ -206,7 +206,7 @@ import Testing
 
   @Test(.inOrder) func `W-31: a million limits that end early leave nothing in the heap`() throws {
     try runVirtually { loop in
-      let count = Amount.of(1_000_000, optimized: 100_000, usually: 20_000)
+      let count = Amount.of(1_000_000, optimized: 100_000, usually: 8_000)
       let futures = (0..<count).map { _ in loop.createFuture(of: Int.self) }
       let all = loop.createTask {
         try await gather(futures) { try await waitFor($0, timeout: .seconds(60)) }.count

@@ -138,7 +138,7 @@ import Testing
   @Test(.inOrder) func `WT-12: 100,000 waits with a limit for one pending future leave nothing on it`() throws {
     try runVirtually { loop in
       let future = loop.createFuture(of: Int.self)
-      for _ in 0..<Amount.of(100_000, usually: 20_000) {
+      for _ in 0..<Amount.of(100_000, usually: 8_000) {
         let (_, pending) = try await wait([future], timeout: .microseconds(1))
         if pending.count != 1 || future.observerCount != 0 { Issue.record("\(future.observerCount)") }
       }

@@ -294,7 +294,7 @@ import Testing
   }
 
   @Test(.inOrder) func `TM-28: a timer that re-arms itself skips no beat`() throws {
-    let all = Amount.of(10_000_000, optimized: 1_000_000, usually: 100_000)
+    let all = Amount.of(10_000_000, optimized: 1_000_000, usually: 20_000)
     let (beats, elapsed) = try runVirtually { loop in
       let end = loop.createFuture(of: Void.self)
       let start = loop.now

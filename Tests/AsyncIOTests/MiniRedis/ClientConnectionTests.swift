@@ -83,11 +83,12 @@ import Testing
   }
 
   @Test func `who sends without a pause lets others have their turn`() throws {
+    let count = Amount.of(60_000, usually: 30_000)
     try withService(capacity: 2 << 20) { loop, service, server in
       let (busy, other) = (try await openConnection(to: server.address), try await openConnection(to: server.address))
       defer { for client in [busy, other] { client.abort() } }
       // Both arrive at the same time.
-      try busy.writer.writeNow(String(repeating: "SET a 1\r\n", count: 60_000))
+      try busy.writer.writeNow(String(repeating: "SET a 1\r\n", count: count))
       try other.writer.writeNow("INFO stats\r\n")
       let commands = try await other.text().firstMatch(of: /total_commands_processed:([0-9]+)/).flatMap { Int($0.1) }
       #expect((1..<20_000).contains(try #require(commands)))

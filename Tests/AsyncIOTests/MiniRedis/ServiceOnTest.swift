@@ -83,7 +83,7 @@ func withService(
   var configuration = TestLoop.Configuration.inMemory
   if let capacity { configuration.network?.capacity = capacity }
   try TestLoop.run(configuration) { loop in try await serve(settings, on: loop, body) }
-  try TestLoop.run(seeds: Schedules.seeds(of: 200, usually: 20), configuration) { loop in
+  try TestLoop.run(seeds: Schedules.seeds(of: 200, usually: 5), configuration) { loop in
     try await serve(settings, on: loop, body)
   }
 }

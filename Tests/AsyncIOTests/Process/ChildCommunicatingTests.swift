@@ -26,7 +26,7 @@ import Testing
 
   @Test(arguments: ExitPath.allCases)
   func `SP-04: a hundred megabytes go in while as many come out of both pipes`(path: ExitPath) throws {
-    let count = Amount.of(100_000_000, usually: 20_000_000)
+    let count = Amount.of(100_000_000, usually: 8_000_000)
     let before = ProcessFacts.residentKilobytes
     let memory = try path.run { _ in
       let child = try ChildProcess.shell("tee /dev/stderr", stdin: .pipe, stdout: .pipe, stderr: .pipe)

@@ -92,7 +92,7 @@ import Testing
       try await linger()
       let descriptors = ProcessFacts.descriptors.count
       let threads = ProcessFacts.threadNames.count
-      for _ in 0..<Amount.of(2_000, usually: 200) {
+      for _ in 0..<Amount.of(2_000, usually: 60) {
         #expect(throws: SystemError.self) {
           try ChildProcess.spawn("/no/such/program", stdin: .pipe, stdout: .pipe, stderr: .pipe)
         }

@@ -225,7 +225,7 @@ import Testing
 
   @Test func `T-11: a loop is closed, turns after its stop, while tasks wait for everything that there is`() throws {
     // What waits then stays for ever; so there are not too many of them.
-    let seeds = Schedules.seeds(of: 2_000, usually: 100)
+    let seeds = Schedules.seeds(of: 2_000, usually: 40)
     for (seed, isInOrder) in seeds.flatMap({ [($0, true), ($0, false)] }) {
       let configuration = isInOrder ? EventLoop.Configuration.virtual() : .shuffled(seed)
       let loop = try EventLoop(configuration: configuration.with(log: RecordingLog()))

@@ -41,14 +41,14 @@ extension EventLoop {
     _ configuration: TestLoop.Configuration = .init(),
     _ body: @escaping @Sendable (isolated EventLoop, inout SplitMix64) async throws -> Void
   ) throws {
-    for seed in Schedules.seeds(of: 10_000, usually: 30) {
+    for seed in Schedules.seeds(of: 10_000, usually: 12) {
       do {
         try TestLoop.run(configuration) { loop in try await runRace(seed, on: loop, body) }
       } catch {
         throw RaceError(description: "in FIFO order, with the choices of seed \(seed): \(error)")
       }
     }
-    try TestLoop.run(seeds: Schedules.seeds(of: 100_000, usually: 300), configuration) { loop in
+    try TestLoop.run(seeds: Schedules.seeds(of: 100_000, usually: 100), configuration) { loop in
       try await runRace(loop.testSeed ?? 0, on: loop, body)
     }
   }

@@ -92,7 +92,7 @@ import Testing
       }
       pushed = []
     }
-    for number in 0..<2_000 {
+    for number in 0..<Amount.of(2_000, usually: 800) {
       switch Int.random(in: 0..<12, using: &random) {
       case 0..<5:
         let deadline = now + distance()
@@ -260,11 +260,12 @@ import Testing
       let deadline = now + .random(in: 0...(1 << Int64.random(in: 0...47, using: &random)), using: &random)
       guard deadline < tenYears else { break }
       _ = queue.arm(at: Deadline(nanoseconds: deadline)) { runs += 1 }
-      #expect(queue.earliest == Deadline(nanoseconds: deadline))
-      if deadline > now { #expect(queue.popDue(Deadline(nanoseconds: deadline - 1)) == nil) }
+      // One expectation for all of it: each takes longer than what it looks at.
+      let isNext = queue.earliest == Deadline(nanoseconds: deadline)
+      let isEarly = deadline > now && queue.popDue(Deadline(nanoseconds: deadline - 1)) != nil
       let before = runs
       runDue(queue, at: deadline)
-      #expect(runs == before + 1)
+      if !isNext || isEarly || runs != before + 1 { Issue.record("at \(now), of the timer at \(deadline)") }
       now = deadline
     }
     #expect(runs > 10_000)
@@ -290,7 +291,7 @@ import Testing
   @Test func `TM-28: arming and expiring again and again does not grow`() {
     let queue = TimerQueue()
     var runs = 0
-    let beats = Amount.of(10_000_000, usually: 100_000)
+    let beats = Amount.of(10_000_000, usually: 30_000)
     for beat in 1...beats {
       _ = queue.arm(at: Deadline(nanoseconds: Int64(beat))) { runs += 1 }
       runDue(queue, at: Int64(beat))

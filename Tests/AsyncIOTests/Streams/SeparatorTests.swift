@@ -147,7 +147,7 @@ import Testing
   /// Words of all lengths with three kinds of endings; a megabyte.
   private static func text(_ random: inout SystemRandom) -> [UInt8] {
     var bytes: [UInt8] = []
-    while bytes.count < Amount.of(1_000_000, usually: 80_000) {
+    while bytes.count < Amount.of(1_000_000, usually: 30_000) {
       for _ in 0..<random.next(300) { bytes.append(UInt8(0x61 + random.next(3))) }
       bytes += [[0x0A], [0x0D, 0x0A], [0x0D, 0x0D, 0x0A]][random.next(3)]
     }

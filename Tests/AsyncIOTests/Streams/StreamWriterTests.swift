@@ -205,7 +205,7 @@ import Testing
     }
   }
 
-  @Test func `SW-25: more pieces than a call takes, and empty ones`() throws {
+  @Test(.inOrder) func `SW-25: more pieces than a call takes, and empty ones`() throws {
     try withScript([]) { _, connection, socket in
       let pieces = (0..<3_000).map { [UInt8](repeating: UInt8(truncatingIfNeeded: $0), count: 16_384 * ($0 % 2)) }
       connection.stream.highWaterMark = .max

@@ -11,7 +11,7 @@ import Testing
 /// The seeds that `runVirtually` goes through, after the FIFO order.
 enum Schedules {
   /// Those of the present test. Set by the traits `overSeeds` and `inOrder`.
-  @TaskLocal static var seeds = seeds(of: 200, usually: 3)
+  @TaskLocal static var seeds = seeds(of: 200, usually: 1)
 
   /// A part of the seeds that takes no time; with `ASYNCIO_SEEDS=all` in the environment, all of them; with a number there,
   /// at least so many.
@@ -41,7 +41,7 @@ struct ScheduleTrait: SuiteTrait, TestTrait, TestScoping {
 extension Trait where Self == ScheduleTrait {
   /// In FIFO order, and over so many seeds: usually a few of them.
   static func overSeeds(_ count: UInt64) -> Self {
-    ScheduleTrait(seeds: Schedules.seeds(of: count, usually: min(count, 10)))
+    ScheduleTrait(seeds: Schedules.seeds(of: count, usually: min(count, 5)))
   }
 
   /// In FIFO order only: for a test of what is promised about it, or of how much there may be of something.

@@ -131,7 +131,7 @@ import Testing
   }
 
   @Test(.inOrder) func `QU-13: a limit on get, and an item, in one turn: in either order, no item is lost`() throws {
-    let trials = 20_000
+    let trials = Amount.of(20_000, usually: 5_000)
     for seed in 0..<UInt64(Amount.of(50, optimized: 5, usually: 1)) {
       try runVirtually { loop in
         var random = SplitMix64(state: seed)
@@ -193,7 +193,7 @@ import Testing
   }
 
   @Test(.inOrder) func `QU-15: items without end, and no more memory`() throws {
-    let items = Amount.of(10_000_000, usually: 200_000)
+    let items = Amount.of(10_000_000, usually: 50_000)
     try runVirtually { loop in
       let queue = try AsyncQueue<Int>(capacity: 64)
       let producer = loop.createTask {

@@ -115,7 +115,7 @@ import Testing
     try EventLoop.run(configuration: .on(counting)) { loop in
       let before = watches.value
       let descriptors = ProcessFacts.descriptors.count
-      for _ in 0..<Amount.of(10_000, usually: 2_000) {
+      for _ in 0..<Amount.of(10_000, usually: 800) {
         do { _ = try loop.signals([SIGUSR1, SIGUSR2]) }
         #expect(throws: SystemError.self) { try loop.signals([SIGUSR1, SIGKILL]) }
       }

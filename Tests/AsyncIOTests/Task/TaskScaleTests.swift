@@ -7,7 +7,7 @@ import Testing
 @testable import AsyncIO
 
 @Suite(.oneAtATime) struct TaskScaleTests {
-  private static let many = Amount.of(100_000, usually: 20_000)
+  private static let many = Amount.of(100_000, usually: 8_000)
   private static let depth = 10_000
 
   @Test(.inOrder) func `T-20: a chain of 10,000 awaits ends without recursion`() throws {
@@ -46,7 +46,7 @@ import Testing
   @Test(.inOrder) func `T-21: a million short tasks all run, and none is left`() throws {
     try runVirtually { loop in
       let counter = Counter()
-      let many = Amount.of(1_000_000, optimized: 100_000, usually: 20_000)
+      let many = Amount.of(1_000_000, optimized: 100_000, usually: 8_000)
       for _ in 0..<many { loop.createTask { counter.value += 1 } }
       #expect(loop.allTasks.count == many + 1)
       try await turns()
