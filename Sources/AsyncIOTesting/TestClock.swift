@@ -120,10 +120,7 @@ package final class TestClock: LoopClock, @unchecked Sendable {
     let present = Self.realTime
     let start = quietSince ?? present
     quietSince = start
-    if mode == .real, let next {
-      let wait = next.nanoseconds - now.nanoseconds
-      return .nanoseconds(isArmed ? min(wait, Self.longSlice) : wait)
-    }
+    if mode == .real { return realLimit(until: next, after: present - start, executor) }
     guard isArmed else { return .forever }
     if executor.hasWorkElsewhere { return .nanoseconds(Self.slice) }
     // What was worked on elsewhere was brought back before it was counted off.
@@ -137,6 +134,20 @@ package final class TestClock: LoopClock, @unchecked Sendable {
     }
     if present - start < patience { return .nanoseconds(min(Self.slice, patience - (present - start))) }
     onHang(next == nil ? "nothing is left that could wake it" : "its time moves only when it is asked to")
+    return .poll
+  }
+
+  /// In real time a wait is one, as without the kit: what should have ended it, and did not, is not to be found by chance
+  /// a little later.
+  private func realLimit(until next: Deadline?, after quiet: Int64, _ executor: LoopExecutor) -> WaitLimit {
+    let wait = next.map { $0.nanoseconds - now.nanoseconds }
+    guard isArmed else { return wait.map { .nanoseconds($0) } ?? .forever }
+    let leftOfRun = max(1, limitOfRealTime - (Self.realTime - (startOfRun ?? Self.realTime)))
+    if let wait { return .nanoseconds(min(wait, leftOfRun)) }
+    if executor.hasWorkElsewhere { return .nanoseconds(leftOfRun) }
+    if quiet < patience { return .nanoseconds(min(patience - quiet, leftOfRun)) }
+    if !executor.hasNothingReady { return .poll }
+    onHang("nothing is left that could wake it")
     return .poll
   }
 

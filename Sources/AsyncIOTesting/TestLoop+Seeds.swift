@@ -67,10 +67,12 @@ extension TestLoop {
 
   /// The seeds to run: those given, or the one that the environment names.
   private static func chosen(_ seeds: some Sequence<UInt64>) -> [UInt64] {
+    let seeds = Array(seeds)
+    if seeds.isEmpty { return [] }
     // SAFETY: getenv returns null or a C string that lives while nobody changes the environment.
     let text = unsafe getenv("ASYNCIO_SEED").map { unsafe String(cString: $0) }
     if let seed = text.flatMap({ UInt64($0) }) { return [seed] }
-    return Array(seeds)
+    return seeds
   }
 }
 

@@ -16,7 +16,7 @@ import Testing
     unsafe configuration.seams.backend = backend
     let (waits, servedBefore) = try EventLoop.run(configuration: configuration) { loop in
       loop.slowCallbackDuration = .seconds(1)
-      let pairs = try (0..<40).map { _ in try DescriptorPair.sockets() }
+      let pairs = try (0..<100).map { _ in try DescriptorPair.sockets() }
       var served = 0
       var servedBefore: Int?
       let tasks = pairs.map { pair in
@@ -35,14 +35,14 @@ import Testing
       _ = try await wait(tasks)
       return (counted.value - before, servedBefore)
     }
-    // libevent asks for 32 at first; and eight ticks are the most without a look.
-    #expect(waits <= 8)
-    // Behind the 32, or the 40.
-    #expect((servedBefore ?? 0) >= 32)
+    // Eight ticks are the most without a look.
+    #expect(waits <= 20)
+    // Behind what the last look has brought: libevent asks for 32 at first.
+    #expect((32..<100).contains(try #require(servedBefore)))
   }
 
-  @Test func `L-12: a batch is of 256 entries at most, whatever its look has brought`() throws {
-    let loop = try EventLoop()
+  @Test func `L-11: a batch is of 256 entries at most, whatever its look has brought`() throws {
+    let loop = try EventLoop(configuration: .virtual())
     defer { loop.close() }
     let pair = try DescriptorPair.sockets()
     let near = pair.near

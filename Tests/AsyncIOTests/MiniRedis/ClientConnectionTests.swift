@@ -175,7 +175,7 @@ import Testing
 
   @Test func `each call of the system may fail once: nothing is left, and nobody hangs`() throws {
     let runs = try TestLoop.run(
-      failingEachCallWith: [.connectionReset], of: [.accept, .receive, .send], .inMemory
+      failingEachCallWith: [.connectionReset], of: [.accept, .receive, .send], .network()
     ) { loop in
       try await serve(Settings(), on: loop) { loop, service, server in
         for requests in ["PING\r\nQUIT\r\n", "BLPOP l 1\r\nQUIT\r\n", "SUBSCRIBE a\r\nQUIT\r\n"] {

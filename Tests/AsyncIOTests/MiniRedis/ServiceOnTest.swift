@@ -80,7 +80,7 @@ func withService(
   _ settings: Settings = Settings(), capacity: Int? = nil,
   _ body: @escaping @Sendable (isolated EventLoop, Service, Server) async throws -> Void
 ) throws {
-  var configuration = TestLoop.Configuration.inMemory
+  var configuration = TestLoop.Configuration.network().untraced
   if let capacity { configuration.network?.capacity = capacity }
   try TestLoop.run(configuration) { loop in try await serve(settings, on: loop, body) }
   try TestLoop.run(seeds: Schedules.seeds(of: 200, usually: 5), configuration) { loop in
@@ -102,15 +102,6 @@ func serve(
   try await server.closeClients(grace: .seconds(1))
   try await server.waitClosed()
   #expect(service.statistics.clients == 0 && service.blocked.count == 0 && service.channels.count == 0)
-}
-
-extension TestLoop.Configuration {
-  /// With sockets in memory.
-  static var inMemory: Self {
-    var configuration = Self()
-    configuration.network = TestLoop.Network()
-    return configuration
-  }
 }
 
 extension Settings {

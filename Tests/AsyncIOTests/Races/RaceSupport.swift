@@ -35,20 +35,20 @@ final class Happenings {
 }
 
 extension EventLoop {
-  /// Runs a body over the seeds of the races: some hundreds; with `ASYNCIO_SEEDS=all` a hundred thousand. And in FIFO order,
-  /// where a seed decides no more than what the test itself chooses.
+  /// Runs a body over the seeds of the races: some; with `ASYNCIO_SEEDS=all` a hundred thousand. And in FIFO order, where
+  /// a seed decides no more than what the test itself chooses.
   nonisolated static func race(
     _ configuration: TestLoop.Configuration = .init(),
     _ body: @escaping @Sendable (isolated EventLoop, inout SplitMix64) async throws -> Void
   ) throws {
     for seed in Schedules.seeds(of: 10_000, usually: 12) {
       do {
-        try TestLoop.run(configuration) { loop in try await runRace(seed, on: loop, body) }
+        try TestLoop.run(configuration.untraced) { loop in try await runRace(seed, on: loop, body) }
       } catch {
         throw RaceError(description: "in FIFO order, with the choices of seed \(seed): \(error)")
       }
     }
-    try TestLoop.run(seeds: Schedules.seeds(of: 100_000, usually: 100), configuration) { loop in
+    try TestLoop.run(seeds: Schedules.seeds(of: 100_000, usually: 100), configuration.untraced) { loop in
       try await runRace(loop.testSeed ?? 0, on: loop, body)
     }
   }

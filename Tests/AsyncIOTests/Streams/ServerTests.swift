@@ -2,7 +2,6 @@
 //
 // Contract, section 14, the side of the server: SV-05 to SV-07, SV-18.
 
-import AsyncIOTesting
 import Glibc
 import SystemPackage
 import Testing

@@ -14,15 +14,19 @@ enum Schedules {
   @TaskLocal static var seeds = seeds(of: 200, usually: 1)
 
   /// A part of the seeds that takes no time; with `ASYNCIO_SEEDS=all` in the environment, all of them; with a number there,
-  /// at least so many.
+  /// at least so many; and with `ASYNCIO_SEED`, that one.
   static func seeds(of count: UInt64, usually few: UInt64) -> Range<UInt64> {
-    // SAFETY: getenv returns null or a C string that lives while nobody changes the environment.
-    let asked = unsafe getenv("ASYNCIO_SEEDS").map { unsafe String(cString: $0) }
-    switch asked {
+    if let seed = environment("ASYNCIO_SEED").flatMap({ UInt64($0) }) { return seed..<seed &+ 1 }
+    switch environment("ASYNCIO_SEEDS") {
     case "all": return 0..<count
     case let text?: return 0..<max(few, UInt64(text) ?? 0)
     case nil: return 0..<few
     }
+  }
+
+  private static func environment(_ name: String) -> String? {
+    // SAFETY: getenv returns null or a C string that lives while nobody changes the environment.
+    unsafe getenv(name).map { unsafe String(cString: $0) }
   }
 }
 
@@ -53,12 +57,19 @@ extension TestLoop {
   static func runInEachOrder(
     _ configuration: Configuration = .init(), _ body: @escaping @Sendable (isolated EventLoop) async throws -> Void
   ) throws {
-    try run(configuration, body)
-    try run(seeds: Schedules.seeds, configuration, body)
+    try run(configuration.untraced, body)
+    try run(seeds: Schedules.seeds, configuration.untraced, body)
   }
 }
 
 extension TestLoop.Configuration {
   /// In FIFO order, and over the seeds of the present test: for what can be looked at only when a run is over.
-  var inEachOrder: [Self] { [self] + Schedules.seeds.map { seeded($0) } }
+  var inEachOrder: [Self] { [untraced] + Schedules.seeds.map { untraced.seeded($0) } }
+
+  /// Without a trace, for which each entry would be looked at: in FIFO order, as a loop runs that is none of a test's.
+  var untraced: Self {
+    var configuration = self
+    configuration.isTraced = false
+    return configuration
+  }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Waiting for the kernel, in tests of what the kernel does.
+// Waiting until something holds: of the kernel and of threads, whose time nobody moves, and of loops on virtual time.
 
 import AsyncIO
 

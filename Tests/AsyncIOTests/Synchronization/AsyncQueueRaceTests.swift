@@ -193,7 +193,7 @@ import Testing
   }
 
   @Test(.inOrder) func `QU-15: items without end, and no more memory`() throws {
-    let items = Amount.of(10_000_000, usually: 50_000)
+    let items = Amount.of(10_000_000, usually: 200_000)
     try runVirtually { loop in
       let queue = try AsyncQueue<Int>(capacity: 64)
       let producer = loop.createTask {

@@ -171,7 +171,7 @@ import Testing
       try await sleep(for: .zero)
     }
     async let first: Void = thread.shutdown()
-    while lines.count == 0 { try await Task.sleep(for: .microseconds(100)) }
+    for _ in 0..<100_000 where lines.count == 0 { try await Task.sleep(for: .microseconds(100)) }
     await thread.shutdown()
     #expect(lines.value == ["cancelled", "ended"])
     await first
