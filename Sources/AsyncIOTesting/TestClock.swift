@@ -120,7 +120,7 @@ package final class TestClock: LoopClock, @unchecked Sendable {
     let present = Self.realTime
     let start = quietSince ?? present
     quietSince = start
-    if mode == .real { return realLimit(until: next, after: present - start, executor) }
+    if mode == .real { return realLimit(until: next, at: present, quietSince: start, executor) }
     guard isArmed else { return .forever }
     if executor.hasWorkElsewhere { return .nanoseconds(Self.slice) }
     // What was worked on elsewhere was brought back before it was counted off.
@@ -139,12 +139,15 @@ package final class TestClock: LoopClock, @unchecked Sendable {
 
   /// In real time a wait is one, as without the kit: what should have ended it, and did not, is not to be found by chance
   /// a little later.
-  private func realLimit(until next: Deadline?, after quiet: Int64, _ executor: LoopExecutor) -> WaitLimit {
+  private func realLimit(
+    until next: Deadline?, at present: Int64, quietSince start: Int64, _ executor: LoopExecutor
+  ) -> WaitLimit {
     let wait = next.map { $0.nanoseconds - now.nanoseconds }
     guard isArmed else { return wait.map { .nanoseconds($0) } ?? .forever }
-    let leftOfRun = max(1, limitOfRealTime - (Self.realTime - (startOfRun ?? Self.realTime)))
+    let leftOfRun = max(1, limitOfRealTime - (present - (startOfRun ?? present)))
     if let wait { return .nanoseconds(min(wait, leftOfRun)) }
     if executor.hasWorkElsewhere { return .nanoseconds(leftOfRun) }
+    let quiet = present - start
     if quiet < patience { return .nanoseconds(min(patience - quiet, leftOfRun)) }
     if !executor.hasNothingReady { return .poll }
     onHang("nothing is left that could wake it")

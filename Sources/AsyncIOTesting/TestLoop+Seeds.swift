@@ -68,6 +68,7 @@ extension TestLoop {
   /// The seeds to run: those given, or the one that the environment names.
   private static func chosen(_ seeds: some Sequence<UInt64>) -> [UInt64] {
     let seeds = Array(seeds)
+    // Who asks for none runs in FIFO order only.
     if seeds.isEmpty { return [] }
     // SAFETY: getenv returns null or a C string that lives while nobody changes the environment.
     let text = unsafe getenv("ASYNCIO_SEED").map { unsafe String(cString: $0) }
@@ -77,7 +78,9 @@ extension TestLoop {
 }
 
 extension TestLoop.Configuration {
-  fileprivate func traced(_ isTraced: Bool) -> Self {
+  /// The same with a trace, or without one, for which each entry is looked at: in FIFO order it runs then as a loop does
+  /// that is none of a test's.
+  package func traced(_ isTraced: Bool) -> Self {
     var configuration = self
     configuration.isTraced = isTraced
     return configuration

@@ -80,10 +80,9 @@ func withService(
   _ settings: Settings = Settings(), capacity: Int? = nil,
   _ body: @escaping @Sendable (isolated EventLoop, Service, Server) async throws -> Void
 ) throws {
-  var configuration = TestLoop.Configuration.network().untraced
+  var configuration = TestLoop.Configuration.network()
   if let capacity { configuration.network?.capacity = capacity }
-  try TestLoop.run(configuration) { loop in try await serve(settings, on: loop, body) }
-  try TestLoop.run(seeds: Schedules.seeds(of: 200, usually: 5), configuration) { loop in
+  try TestLoop.runInEachOrder(configuration, seeds: Schedules.seeds(of: 200, usually: 5)) { loop in
     try await serve(settings, on: loop, body)
   }
 }

@@ -43,12 +43,12 @@ extension EventLoop {
   ) throws {
     for seed in Schedules.seeds(of: 10_000, usually: 12) {
       do {
-        try TestLoop.run(configuration.untraced) { loop in try await runRace(seed, on: loop, body) }
+        try TestLoop.run(configuration.traced(false)) { loop in try await runRace(seed, on: loop, body) }
       } catch {
         throw RaceError(description: "in FIFO order, with the choices of seed \(seed): \(error)")
       }
     }
-    try TestLoop.run(seeds: Schedules.seeds(of: 100_000, usually: 100), configuration.untraced) { loop in
+    try TestLoop.run(seeds: Schedules.seeds(of: 100_000, usually: 100), configuration.traced(false)) { loop in
       try await runRace(loop.testSeed ?? 0, on: loop, body)
     }
   }

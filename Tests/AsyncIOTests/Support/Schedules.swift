@@ -53,23 +53,17 @@ extension Trait where Self == ScheduleTrait {
 }
 
 extension TestLoop {
-  /// Runs a body in FIFO order, and over the seeds of the present test.
+  /// Runs a body in FIFO order, and over seeds: those of the present test.
   static func runInEachOrder(
-    _ configuration: Configuration = .init(), _ body: @escaping @Sendable (isolated EventLoop) async throws -> Void
+    _ configuration: Configuration = .init(), seeds: Range<UInt64> = Schedules.seeds,
+    _ body: @escaping @Sendable (isolated EventLoop) async throws -> Void
   ) throws {
-    try run(configuration.untraced, body)
-    try run(seeds: Schedules.seeds, configuration.untraced, body)
+    try run(configuration.traced(false), body)
+    try run(seeds: seeds, configuration.traced(false), body)
   }
 }
 
 extension TestLoop.Configuration {
   /// In FIFO order, and over the seeds of the present test: for what can be looked at only when a run is over.
-  var inEachOrder: [Self] { [untraced] + Schedules.seeds.map { untraced.seeded($0) } }
-
-  /// Without a trace, for which each entry would be looked at: in FIFO order, as a loop runs that is none of a test's.
-  var untraced: Self {
-    var configuration = self
-    configuration.isTraced = false
-    return configuration
-  }
+  var inEachOrder: [Self] { [traced(false)] + Schedules.seeds.map { traced(false).seeded($0) } }
 }
